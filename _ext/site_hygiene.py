@@ -32,7 +32,7 @@ LABELS = (
     ('<meta name="viewport" content="width=device-width, initial-scale=1"/>', ""),  # a second one follows
 )
 TABLE_CORNER = re.compile(r'(<tr style="text-align: right;">\s*)<th></th>')  # pandas' empty header cell
-THEBE_INLINE = re.compile(r'<script>kernelName = .*?</script>|<script type="text/x-thebe-config">.*?</script>', re.S)
+THEBE_INLINE = re.compile(r'<script(?:>kernelName = | type="text/x-thebe-config">).*?</script>', re.DOTALL)
 
 
 def wanted_scripts(scripts: list[Any], *, widgets: bool, widget_scripts: tuple[str, ...]) -> list[Any]:
@@ -60,7 +60,9 @@ def describe(doctree: nodes.document) -> str:
     return ""
 
 
-def clean_page(app: Sphinx, _page: str, _template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def clean_page(
+    app: Sphinx, _page: str, _template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Edit one page before the theme lays it out."""
     body = context.get("body") or ""
     context["script_files"] = wanted_scripts(
@@ -68,14 +70,18 @@ def clean_page(app: Sphinx, _page: str, _template: str, context: dict[str, Any],
         widgets=WIDGET_VIEW in body,
         widget_scripts=tuple(app.config.nb_ipywidgets_js or ()),
     )
-    context["css_files"] = [css for css in context.get("css_files", []) if "thebe" not in str(getattr(css, "filename", css))]
+    context["css_files"] = [
+        css for css in context.get("css_files", []) if "thebe" not in str(getattr(css, "filename", css))
+    ]
     number = itertools.count(1)
     body = BODY_ID.sub(lambda found: f'<section id="{found[1]}-{next(number)}">', body)
     context["body"] = TABLE_CORNER.sub(r"\1<td></td>", body)
     if doctree is not None and 'name="description"' not in (context.get("metatags") or ""):
         text = describe(doctree)
         if text:
-            context["metatags"] = (context.get("metatags") or "") + f'\n<meta name="description" content="{html.escape(text)}">'
+            context["metatags"] = (
+                context.get("metatags") or ""
+            ) + f'\n<meta name="description" content="{html.escape(text)}">'
 
 
 def clean_files(app: Sphinx, error: Exception | None) -> None:

@@ -61,7 +61,9 @@ def data_found() -> list[bytes]:
             f"make book: there is no folder {str(root)!r}\n  where:  DESCENT_DATA\n"
             "  to do:  name the folder that holds the data sets, or unset DESCENT_DATA to use the embedded ones"
         )
-    return [f"{path.relative_to(root)} {path.stat().st_size}".encode() for path in sorted(root.rglob("*")) if path.is_file()]
+    return [
+        f"{path.relative_to(root)} {path.stat().st_size}".encode() for path in sorted(root.rglob("*")) if path.is_file()
+    ]
 
 
 def ran_on() -> str:
@@ -84,7 +86,9 @@ def build(*, everything: bool, cache: Path) -> int:
     }
     if "DESCENT_DATA" in environment:  # cells run in their page's folder
         environment["DESCENT_DATA"] = str(Path(environment["DESCENT_DATA"]).expanduser().resolve())
-    return subprocess.run([*command, *(["--all"] if everything else [])], cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.run(
+        [*command, *(["--all"] if everything else [])], cwd=ROOT, env=environment, check=False
+    ).returncode
 
 
 def main() -> int:

@@ -19,10 +19,10 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 ROOM = 9  # GB; the packages take 7, most of it PyTorch with CUDA, and unpacking needs some more
 
 
-def stop(what, where, todo):
-    """Print one message in three parts and end with status 1."""
+def refusal(what, where, todo):
+    """Print one message in three parts and return what ends the script with status 1."""
     sys.stderr.write("make: {}\n  where:  {}\n  to do:  {}\n".format(what, where, todo))
-    sys.exit(1)
+    return SystemExit(1)
 
 
 def version_of(command):
@@ -42,7 +42,7 @@ def find_python():
         version = version_of(name)
         if version and OLDEST <= version <= NEWEST:
             return name
-    stop(
+    raise refusal(
         "Python 3.{} to 3.{} is needed, and this is {}.{}".format(OLDEST[1], NEWEST[1], *sys.version_info[:2]),
         sys.executable,
         "install one of them and run `make` again, or name it: `make PYTHON=/path/to/python3.12`",
@@ -53,7 +53,7 @@ def check_room():
     """Stop if the disk cannot hold the packages."""
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < ROOM:
-        stop(
+        raise refusal(
             "{:.1f} GB are free and the packages need about {}".format(free, ROOM),
             ROOT,
             "free some space, or clone to a larger disk, and run `make` again: it goes on from here",
@@ -67,10 +67,11 @@ def run(command, failed):
         subprocess.check_call(command, cwd=ROOT, env=environment)
     except (OSError, subprocess.CalledProcessError) as error:
         full = shutil.disk_usage(ROOT).free < 2e8
-        stop(
+        raise refusal(
             failed + (": the disk is full" if full else ""),
             "{} ({})".format(" ".join(os.path.basename(part) for part in command[:3]), error),
-            "free some space and run `make` again" if full
+            "free some space and run `make` again"
+            if full
             else "the lines above say why; if they speak of connections, check the network to the package registries "
             "(PyPI and npm), then run `make` again: it starts this step afresh",
         )
@@ -86,7 +87,7 @@ def make_venv():
     check_room()
     python = find_python()
     if subprocess.call([python, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL):
-        stop(
+        raise refusal(
             "this Python has no `venv` module",
             python,
             "install it (Debian and Ubuntu, as root: `apt install python3-venv`) and run `make` again",
