@@ -74,7 +74,7 @@ def run(command, failed):
             if full
             else "the lines above say why; if they speak of connections, check the network to the package registries "
             "(PyPI and npm), then run `make` again: it starts this step afresh",
-        )
+        ) from None
 
 
 def make_venv():

@@ -42,9 +42,10 @@ def entries_differ(found: NDArray[Any], wanted: NDArray[Any], same: NDArray[np.b
         return f"{place} is {one}, expected {other}" + f"; NaN in {int(lost.sum())} of {size} entries" * (size > 1)
     with np.errstate(all="ignore"):
         kind = np.complex128 if "c" in (found.dtype.kind, wanted.dtype.kind) else np.float64
-        gap = np.abs(found.astype(kind) - wanted.astype(kind))[~same]
-    largest = f"largest difference {np.nanmax(np.append(gap, 0)):.4g}; {count} of {size} entries differ"
-    return f"{place} is {one}, expected {other}" + f"; {largest}" * (size > 1)
+        gaps = np.abs(found.astype(kind) - wanted.astype(kind))[~same]
+    known = gaps[~np.isnan(gaps)]  # none where NaN was expected throughout
+    largest = f"; largest difference {known.max():.4g}" if len(known) else ""
+    return f"{place} is {one}, expected {other}" + f"{largest}; {count} of {size} entries differ" * (size > 1)
 
 
 def _arrays_differ(value: object, expected: object, name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -153,10 +152,7 @@ def _batches(folder: Path, *, start: str) -> ImageSet:
         if name.startswith(start):
             content = read(folder / name)
             verify(content, md5=md5, path=folder / name)
-            with warnings.catch_warnings():
-                # written by the NumPy of 2009, on whose spelling of the data type newer ones remark
-                warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
-                batch = pickle.loads(content, encoding="latin1")
+            batch = pickle.loads(content, encoding="latin1")  # written by Python 2
             pixels.append(batch["data"].reshape(-1, 3, 32, 32))
             labels.append(np.array(batch["labels"], dtype=np.uint8))
     return _image_set(np.concatenate(pixels), np.concatenate(labels), _PHOTOGRAPHS, "CIFAR-10")

@@ -1,0 +1,203 @@
+"""Try an assignment's tests on its own answers: the reference, the untouched release, and each row of `answers.md`.
+
+Every answer is a variant of the source notebook; an engine runs it and says how each test cell came out; what is
+stated about the answer is then compared with what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from nbformat import NotebookNode
+
+from proctor import plain
+from proctor.author import NameOpenTasks, build_notebook, read_answers, read_assignment
+from proctor.course import Course
+from proctor.lanes import side_by_side
+from proctor.model import Assignment, Outcome, Row
+
+__all__ = ["SEED", "Engine", "Finding", "Mismatch", "Report", "check"]
+
+SEED = 20260  # any fixed number: the same tests on every run of every author
+
+
+class Engine(Protocol):
+    """A notebook in, the outcome of each of its test cells out, in order."""
+
+    def __call__(self, notebook: NotebookNode, /, *, seed: int) -> Awaitable[tuple[Outcome, ...]]:
+        """Run the notebook with this seed for its hidden tests."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One way in which an answer did not come out as stated."""
+
+    what: str
+    todo: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one answer."""
+
+    kind: Literal["reference", "untouched", "wrong", "right"]
+    title: str
+    outcomes: tuple[Outcome, ...]
+    problems: tuple[Mismatch, ...]  # empty when it came out as stated
+
+    @property
+    def lost(self) -> tuple[Outcome, ...]:
+        """The test cells that gave fewer points than they could."""
+        return tuple(outcome for outcome in self.outcomes if outcome.state != "passed")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of all answers of one assignment."""
+
+    assignment: str
+    seed: int
+    seconds: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every answer came out as stated."""
+        return not any(finding.problems for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One answer before it runs."""
+
+    kind: Literal["reference", "untouched", "wrong", "right"]
+    title: str
+    notebook: NotebookNode
+    judge: Callable[[Sequence[Outcome]], list[Mismatch]]
+
+
+def check(
+    course: Course, name: str, *, full: bool = False, jobs: int = 2, seed: int = SEED, engine: Engine = plain.run
+) -> Report:
+    """Run all answers of an assignment and say which came out as stated.
+
+    Args:
+        course: where the assignment stands.
+        name: of the assignment.
+        full: run every test cell for every row; otherwise those that test a changed cell, those that the row names,
+            and all that are not marked slow.
+        jobs: answers that run side by side.
+        seed: of the hidden tests.
+        engine: what runs a notebook.
+
+    Raises:
+        AuthoringError: the assignment or its answers break the grammar.
+        CourseError: there is no such assignment.
+        EngineError: an answer could not be run, by no fault of its own.
+    """
+    folder = course.assignment(name)
+    assignment = read_assignment(folder)
+    answers = _answers(assignment, read_answers(folder, assignment), full=full)
+    began = time.monotonic()
+    work = {answer.title: _call(engine, answer.notebook, seed) for answer in answers}  # titles differ: the linter says
+    outcomes = asyncio.run(side_by_side(work, jobs=jobs))
+    findings = tuple(
+        Finding(answer.kind, answer.title, outcomes[answer.title], tuple(answer.judge(outcomes[answer.title])))
+        for answer in answers
+    )
+    return Report(name, seed, time.monotonic() - began, findings)
+
+
+def _call(engine: Engine, notebook: NotebookNode, seed: int) -> Callable[[], Awaitable[tuple[Outcome, ...]]]:
+    return lambda: engine(notebook, seed=seed)
+
+
+def _answers(assignment: Assignment, rows: Sequence[Row], *, full: bool) -> list[_Answer]:
+    source = build_notebook(assignment)
+    untouched, _ = NameOpenTasks().preprocess(copy.deepcopy(source), {})
+    answers = [
+        _Answer("reference", "Reference", source, _judge_right),
+        _Answer("untouched", "Untouched release", untouched, lambda seen: _judge_untouched(assignment, seen)),
+    ]
+    for row in rows:
+        notebook = _variant(source, row.replaces, keep=_tests_to_run(assignment, row, full=full))
+        judge = _judge_right if row.kind == "right" else (lambda seen, row=row: _judge_wrong(row, seen))
+        answers.append(_Answer(row.kind, f"{row.kind.capitalize()}: {row.title}", notebook, judge))
+    return answers
+
+
+def _tests_to_run(assignment: Assignment, row: Row, *, full: bool) -> set[str]:
+    return {
+        cell.name
+        for cell in assignment.of_kind("test")
+        if full or not cell.slow or cell.name in row.loses or set(cell.tests) & row.replaces.keys()
+    }
+
+
+def _variant(source: NotebookNode, replaces: Mapping[str, str], *, keep: Collection[str]) -> NotebookNode:
+    """Return the notebook with some solution cells replaced whole and some test cells left out."""
+    notebook = copy.deepcopy(source)
+    dropped = plain.test_cells(notebook).keys() - set(keep)
+    notebook.cells = [cell for cell in notebook.cells if _name(cell) not in dropped]
+    for cell in notebook.cells:
+        cell.source = replaces.get(_name(cell), cell.source)
+    return notebook
+
+
+def _name(cell: NotebookNode) -> str:
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def _judge_right(seen: Sequence[Outcome]) -> list[Mismatch]:
+    todo = "mend the test, or the answer if it is wrong"
+    return [
+        Mismatch(f"{outcome.cell!r} {outcome.state}: {_flat(outcome.message)}", todo)
+        for outcome in seen
+        if outcome.state != "passed"
+    ]
+
+
+def _judge_untouched(assignment: Assignment, seen: Sequence[Outcome]) -> list[Mismatch]:
+    stubs = [f"Task '{cell.name}' is open" for cell in assignment.of_kind("solution")]
+    free = [
+        Mismatch(f"{outcome.cell!r} gives points for an empty answer", "test something that must be written")
+        for outcome in seen
+        if outcome.state == "passed"
+    ]
+    mute = [
+        Mismatch(f"{outcome.cell!r} names no open task: {_flat(outcome.message)}", "call the student's code first")
+        for outcome in seen
+        if outcome.state != "passed" and not any(stub in outcome.message for stub in stubs)
+    ]
+    return free + mute
+
+
+def _judge_wrong(row: Row, seen: Sequence[Outcome]) -> list[Mismatch]:
+    lost = {outcome.cell: outcome for outcome in seen if outcome.state != "passed"}
+    cascade = [
+        Mismatch(
+            f"{cell!r} {outcome.state}, unlisted: {_flat(outcome.message)}", "list it, or let its test stand alone"
+        )
+        for cell, outcome in lost.items()
+        if cell not in row.loses
+    ]
+    missed = [
+        Mismatch(f"{cell!r} does not catch this answer", f"sharpen the test, or take {cell!r} out of 'loses'")
+        for cell in row.loses
+        if cell not in lost
+    ]
+    said = [_flat(outcome.message) for outcome in lost.values()]
+    if lost and not any(_flat(row.says) in message for message in said):
+        unsaid = Mismatch(f"no message holds {row.says!r}: {' | '.join(said)}", "mend the message, or 'says'")
+        return [*cascade, *missed, unsaid]
+    return cascade + missed
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

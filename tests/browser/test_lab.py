@@ -1,0 +1,137 @@
+"""A student's hour: open the released notebook in JupyterLab, solve it cell by cell, press Validate."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from proctor.author import read_assignment
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "_build" / "screenshots"
+NAME = "backprop"
+START, VALIDATE = 60, 240  # s; JupyterLab on two busy cores, and Validate with every test that trains
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(address: str) -> bool:
+    """Say whether the server at this address is up."""
+    try:
+        with urllib.request.urlopen(f"{address}/api", timeout=2) as reply:
+            return bool(reply.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """A JupyterLab of its own on a folder that holds what students get, and nothing else."""
+    shutil.copytree(ROOT / "release" / NAME, tmp_path / "work")
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    home = {name: str(tmp_path / name.lower()) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR")}
+    options = [f"--ServerApp.port={port}", "--no-browser", "--IdentityProvider.token=", "--expose-app-in-browser", "--allow-root"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *options, "--LabApp.news_url=None"],
+        cwd=tmp_path / "work",
+        env={**os.environ, **home},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(START * 2):
+            if answers(address):
+                break
+            assert server.poll() is None, "JupyterLab ended at its start"
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.wait(timeout=0.5)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+
+def solve(page: Page, index: int, source: str) -> None:
+    """Replace one cell's text with the keyboard, as a student does, and run it."""
+    page.evaluate("index => { jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
+    page.evaluate("() => jupyterapp.commands.execute('notebook:enter-edit-mode')")
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Control+Enter")
+
+
+def wait_until_idle(page: Page) -> None:
+    """Wait until the kernel has run everything it was given."""
+    page.wait_for_function(
+        """() => {
+          const panel = jupyterapp.shell.currentWidget;
+          const cells = [...panel.content.model.cells].filter(cell => cell.type === 'code');
+          return panel.sessionContext.session?.kernel?.status === 'idle'
+              && cells.every(cell => cell.executionState === undefined || cell.executionState === 'idle');
+        }""",
+        timeout=VALIDATE * 1000,
+    )
+
+
+def test_the_released_notebook_solved_cell_by_cell_validates(chromium: Browser, lab: str) -> None:
+    solutions = {cell.name: cell.source for cell in read_assignment(ROOT / "assignments" / NAME).of_kind("solution")}
+    cells = json.loads((ROOT / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8"))["cells"]
+    names = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in cells]
+    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{lab}/lab/tree/{NAME}.ipynb")
+        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=START * 1000)
+        page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=START * 1000,
+        )
+        for index, (name, cell) in enumerate(zip(names, cells, strict=True)):
+            if name in solutions:
+                solve(page, index, solutions[name])
+            elif cell["cell_type"] == "code":
+                page.evaluate("index => { jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
+                page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
+        wait_until_idle(page)
+        assert page.evaluate("[...jupyterapp.shell.currentWidget.content.model.cells].map(c => c.sharedModel.getSource())")[
+            names.index(next(iter(solutions)))
+        ] == next(iter(solutions.values()))
+        assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        page.locator(".validate-button").get_by_text("Validate").click()
+        dialog = page.locator(".jp-Dialog")
+        dialog.wait_for(timeout=VALIDATE * 1000)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / "lab-validate.png")
+        expect(dialog).to_contain_text("Success! Your notebook passes all the tests.")
+
+
+def test_the_untouched_notebook_does_not_validate_and_names_an_open_task(chromium: Browser, lab: str) -> None:
+    first = read_assignment(ROOT / "assignments" / NAME).of_kind("solution")[0].name
+    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{lab}/lab/tree/{NAME}.ipynb")
+        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=START * 1000)
+        page.locator(".validate-button").get_by_text("Validate").click(timeout=START * 1000)
+        dialog = page.locator(".jp-Dialog")
+        dialog.wait_for(timeout=VALIDATE * 1000)
+        expect(dialog).to_contain_text(f"Task '{first}' is open")
