@@ -105,11 +105,11 @@ def check(
     assignment = read_assignment(folder)
     answers = _answers(assignment, read_answers(folder, assignment), full=full)
     began = time.monotonic()
-    work = {answer.title: _call(engine, answer.notebook, seed) for answer in answers}  # titles differ: the linter says
-    outcomes = asyncio.run(side_by_side(work, jobs=jobs))
+    work = {f"{n} {answer.title}": _call(engine, answer.notebook, seed) for n, answer in enumerate(answers, start=1)}
+    outcomes = asyncio.run(side_by_side(work, jobs=jobs)).values()
     findings = tuple(
-        Finding(answer.kind, answer.title, outcomes[answer.title], tuple(answer.judge(outcomes[answer.title])))
-        for answer in answers
+        Finding(answer.kind, answer.title, seen, tuple(answer.judge(seen)))
+        for answer, seen in zip(answers, outcomes, strict=True)
     )
     return Report(name, seed, time.monotonic() - began, findings)
 

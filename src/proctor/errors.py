@@ -29,7 +29,7 @@ class ProctorError(Exception):
 
     def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
         self.what, self.where, self.todo = what, where, todo
-        super().__init__(what, where, todo)
+        super().__init__(what)  # the one positional argument, so that the error can be pickled between processes
 
     def __str__(self) -> str:
         lines = [self.what]

@@ -11,11 +11,13 @@ import copy
 import logging
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
@@ -79,7 +81,7 @@ async def _run_cells(notebook: NotebookNode, *, folder: str, seed: int, limits: 
     """Run all cells in order; outputs stay in the cells. Nothing runs after a kernel that died or does not let go."""
     deadline = time.monotonic() + limits.total
     endings = [Ending()] * len(notebook.cells)
-    manager = AsyncKernelManager(kernel_name="python3")
+    manager = AsyncKernelManager(kernel_name="python3", **_sockets(folder))
     client = NotebookClient(notebook, km=manager, timeout=None, startup_timeout=STARTUP, allow_errors=True, log=QUIET)
     client.reset_execution_trackers()
     try:
@@ -96,10 +98,20 @@ async def _run_cells(notebook: NotebookNode, *, folder: str, seed: int, limits: 
     return endings
 
 
+def _sockets(folder: str) -> dict[str, str]:
+    """Return where kernel and client meet: in our folder, because another may take a port that was found free.
+
+    Windows has no such sockets.
+    """
+    return {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{folder}/kernel"}
+
+
 async def _start(client: NotebookClient, *, folder: str, seed: int) -> None:
+    work = Path(folder, "work")
+    work.mkdir()
     environment = {**os.environ, "DESCENT_SEED": str(seed), "OMP_NUM_THREADS": "1"}
     try:
-        await client.async_start_new_kernel(cwd=folder, env=environment, stdout=DEVNULL, stderr=DEVNULL)
+        await client.async_start_new_kernel(cwd=str(work), env=environment, stdout=DEVNULL, stderr=DEVNULL)
         await client.async_start_new_kernel_client()
     except (OSError, RuntimeError, NoSuchKernel) as error:
         raise EngineError(

@@ -6,6 +6,8 @@ They act the same whether `nbgrader autograde` is typed by hand, started by `pro
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,9 @@ class SeededExecute(Execute):  # type: ignore[misc]  # nbgrader is untyped
         """
         course = Course(Path.cwd())  # nbgrader changes to the course's folder before it converts anything
         self._seed = secret_seed(course, resources["nbgrader"]["assignment"])
-        ran: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources, km)
+        with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as folder:
+            self._sockets = f"{folder}/kernel"
+            ran: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources, km)
         return ran
 
     @default("timeout_func")
@@ -64,7 +68,9 @@ class SeededExecute(Execute):  # type: ignore[misc]  # nbgrader is untyped
         return lambda cell: max(self.timeout, GIVEN_LIMIT) if is_locked(cell) and not is_grade(cell) else self.timeout
 
     def start_new_kernel(self, **options: Any) -> None:
-        """Start the kernel with the seed."""
+        """Start the kernel with the seed, and meet it in a folder: another may take a port that was found free."""
+        if sys.platform != "win32":
+            self.km.transport, self.km.ip = "ipc", self._sockets
         super().start_new_kernel(env={**os.environ, "DESCENT_SEED": str(self._seed)}, **options)
 
 

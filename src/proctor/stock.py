@@ -16,7 +16,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import nbformat
 import psutil  # type: ignore[import-untyped]  # has no types of its own
@@ -64,17 +64,24 @@ class StockEngine:
         try:
             await _nbgrader(self.course, *self._command(student), limit=self.limits.total)
         except _FailedError as failure:
-            if student not in before:
-                forget_submissions(self.course.gradebook, self.assignment, (student,))
+            self._take_back(student, known=student in before)
             return self._not_judged(student, str(failure))
+        except asyncio.CancelledError:
+            self._take_back(student, known=student in before)
+            raise
         return self._read(student)
 
     def _command(self, student: str) -> tuple[str, ...]:
         limit = f"--Execute.timeout={self.limits.cell}"
         return ("autograde", self.assignment, f"--student={student}", "--force", limit)
 
-    def _not_judged(self, student: str, reason: str) -> Verdict:
+    def _take_back(self, student: str, *, known: bool) -> None:
+        """Remove what a failed run left: a half-made file, and an empty submission that would read as a zero."""
         shutil.rmtree(self.course.autograded / student / self.assignment, ignore_errors=True)
+        if not known:
+            forget_submissions(self.course.gradebook, self.assignment, (student,))
+
+    def _not_judged(self, student: str, reason: str) -> Verdict:
         return Verdict(student, self.assignment, "not judged", reason=reason)
 
     def _read(self, student: str) -> Verdict:
@@ -139,18 +146,18 @@ async def _nbgrader(course: Course, *command: str, limit: float) -> None:
     Raises:
         _FailedError: it ended in failure or was still running at the limit.
     """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "nbgrader", *command),
-            cwd=course.root,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as folder:
+        log = Path(folder, "log")
+        with log.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "nbgrader", *command),
+                cwd=course.root,
+                env=_environment(folder),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
         try:
             async with asyncio.timeout(limit):
                 await process.wait()
@@ -159,7 +166,13 @@ async def _nbgrader(course: Course, *command: str, limit: float) -> None:
         finally:
             await _kill_tree(process)
         if process.returncode:
-            raise _FailedError(_reason(log))
+            raise _FailedError(_reason(log.read_text(encoding="utf-8", errors="replace")))
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Return ours, with the programs of this Python first, and with all temporary files in one folder."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "TMPDIR": folder, "JUPYTER_RUNTIME_DIR": folder}
 
 
 async def _kill_tree(process: asyncio.subprocess.Process) -> None:
@@ -175,11 +188,9 @@ async def _kill_tree(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def _reason(log: BinaryIO) -> str:
+def _reason(log: str) -> str:
     """Return, in one clause, why nbgrader gave up: the last exception that it logged."""
-    log.seek(0)
-    text = ANSI.sub("", log.read().decode("utf-8", errors="replace"))
-    raised = RAISED.findall(text)
+    raised = RAISED.findall(ANSI.sub("", log))
     if not raised:
         return "nbgrader could not grade it and does not say why"
     kind, said = raised[-1]

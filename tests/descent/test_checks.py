@@ -209,7 +209,7 @@ def seed_with(setting: str | None) -> subprocess.CompletedProcess[str]:
     code = "import os, sys\nif sys.argv[1:]: os.environ['DESCENT_SEED'] = sys.argv[1]\n"
     code += "from descent import checks\nprint(checks.seed)"
     command = [sys.executable, "-c", code, *([] if setting is None else [setting])]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 def test_the_seed_comes_from_the_environment() -> None:

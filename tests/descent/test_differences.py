@@ -104,6 +104,11 @@ def test_nan_is_told_before_any_other_difference() -> None:
     assert entries_differ(np.array(NAN), np.array(0.5), np.array(False), "loss") == "loss is NaN, expected 0.5"
 
 
+def test_a_number_where_nan_is_expected_has_no_largest_difference() -> None:
+    found, wanted = np.array([1.0, 2.0]), np.array([NAN, 2.0])
+    assert entries_differ(found, wanted, found == wanted, "Z") == "Z[0] is 1, expected NaN; 1 of 2 entries differ"
+
+
 def test_infinite_differences_are_told_without_a_warning() -> None:
     found, wanted = np.array([np.inf, 1.0]), np.array([-np.inf, 1.0])
     sentence = entries_differ(found, wanted, found == wanted, "Z")

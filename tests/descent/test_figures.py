@@ -168,7 +168,7 @@ def test_a_notebook_shows_svg_without_a_date(tmp_path: object) -> None:
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     backend = os.environ.pop("MPLBACKEND", None)  # the kernel chooses its own
     try:
-        NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(tmp_path)}}).execute()
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend

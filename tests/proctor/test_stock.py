@@ -99,7 +99,7 @@ def test_a_submission_has_a_deadline(run: Run, course: Course, submit: Submit) -
     assert (verdict.state, verdict.reason) == ("not judged", "it ran past 0.5 s and was stopped")
 
 
-def test_an_interrupt_ends_nbgrader_and_its_kernel(
+def test_an_interrupt_leaves_no_process_and_no_half_files(
     run: Run, course: Course, submit: Submit, tmp_path: Path, gone: Gone
 ) -> None:
     """The kernel has a session of its own, and ignores what others ask of it."""
@@ -122,6 +122,8 @@ while True: pass
 
     run(cancel_when_running())
     assert gone(int(started.read_text()))
+    assert not (course.autograded / "ida" / "tiny").exists(), "a half-made file would be taken for a grade"
+    assert submitters(course.gradebook, "tiny") == ()
 
 
 def test_feedback_for_an_unknown_assignment_says_how_to_see_more(run: Run, course: Course) -> None:

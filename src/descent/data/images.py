@@ -100,6 +100,8 @@ def digits() -> Splits[ImageSet]:
 
     Enlarged bilinearly (corners not aligned), with values in [0, 1].
     The split is fixed: of the images of each digit, in scikit-learn's order, every fifth goes to the test part.
+    In that order the sheets of about a dozen writers follow one another, so both parts hold digits of the same
+    writers: an accuracy on the test part is one for familiar hands, some points above that for strangers'.
 
     Source: Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI Machine Learning Repository (1998).
     """

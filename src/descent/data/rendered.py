@@ -10,6 +10,7 @@ Turned into pixels and clipped at half a pixel to either side of the edge, the d
 
 All chance comes from the raw bits of a PCG64 generator, whose stream NumPy guarantees for ever (its distributions may
 change between versions), and the finished pixels are rounded to 256 levels, as in a photograph.
+So labels are the same on every machine, and pixels too, but for one that a last digit of a sine may push over a level.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from descent.errors import SettingError
 __all__ = ["shapes"]
 
 Grid = NDArray[np.float32]  # (n, 32, 32): one value for each pixel of each picture
-Distance = Callable[[Grid, Grid], Grid]  # x to the right and y upwards, in radii -> signed distance, in radii
+Distance = Callable[[Grid, Grid], Grid]  # x and y in the form's own axes -> signed distance, all in radii
 Column = NDArray[np.float32]  # (n, 1, 1): one value for each picture
 
 _SIDE = 32  # pixels
@@ -47,7 +48,7 @@ class _Chance:
         self._bits = np.random.PCG64(np.random.SeedSequence(entropy=seed, spawn_key=(block,)))
 
     def uniform(self, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
-        """Return float32 numbers in [low, high), of this shape."""
+        """Return float32 numbers from low to high, of this shape."""
         raw = self._bits.random_raw(int(np.prod(shape)))
         return (low + (high - low) * (raw >> np.uint64(11)) * 2.0**-53).reshape(shape).astype(np.float32)
 

@@ -14,7 +14,7 @@ from proctor.author.code import Code
 from proctor.author.rules import Findings
 from proctor.author.syntax import dotted, is_block, words
 
-__all__ = ["blocks", "check_blocks", "is_check"]
+__all__ = ["blocks", "check_blocks", "is_check", "outside_blocks"]
 
 Block = ast.With | ast.AsyncWith
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -34,6 +34,12 @@ def blocks(tree: ast.AST) -> tuple[Block, ...]:
     """Return the blocks of a cell in order, wherever they stand."""
     found = (node for node in ast.walk(tree) if isinstance(node, Block) and is_block(node))
     return tuple(sorted(found, key=lambda block: block.lineno))
+
+
+def outside_blocks(tree: ast.AST) -> list[ast.AST]:
+    """Return every node of a cell that is in no block."""
+    inside = {node for block in blocks(tree) for node in ast.walk(block)}
+    return [node for node in ast.walk(tree) if node not in inside]
 
 
 def is_check(call: ast.Call) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator
 
-from proctor.author.blocks import Block, blocks
+from proctor.author.blocks import Block, blocks, outside_blocks
 from proctor.author.changes import Change, changes
 from proctor.author.code import Code
 from proctor.author.names import Event
@@ -76,11 +76,6 @@ class _Crossing:
                 needed.add(event.name)
         return needed
 
-    def _outside(self) -> Iterator[ast.AST]:
-        """Yield every node that is in no block."""
-        inside = {node for block in self.blocks for node in ast.walk(block)}
-        return (node for node in ast.walk(self.code.tree) if node not in inside)
-
     def _check_changes_in_blocks(self) -> None:
         for block in self.blocks:
             for change in changes(block.body, modules=self.modules):
@@ -115,7 +110,7 @@ class _Crossing:
             if event.how in ("def", "class") and not event.block and event.name in self.sent:
                 what = f"a block reads '{event.name}', which is defined outside it"
                 self._cannot_cross(self.code.line(event), what)
-        for target, value in _assigned(self._outside()):
+        for target, value in _assigned(outside_blocks(self.code.tree)):
             kind = "a tensor that records gradients" if _records_gradients(value) else self._kind(value)
             if target.id in self.sent and kind:
                 self._cannot_cross(self.code.line(target), f"a block reads '{target.id}', which is {kind}")
@@ -161,7 +156,7 @@ class _Crossing:
 
     def _check_losses(self) -> None:
         came_back = self.made - self.made_outside
-        for node in self._outside():
+        for node in outside_blocks(self.code.tree):
             if _asks_for_lost(node, came_back):
                 what = f"'{ast.unparse(node)}' asks a copy for what only the student's own object has"
                 todo = "ask inside the block, and assign the answer to a name"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from proctor.author.blocks import blocks, check_blocks, is_check
+from proctor.author.blocks import blocks, check_blocks, is_check, outside_blocks
 from proctor.author.cells import OPENING
 from proctor.author.code import Code
 from proctor.author.crossing import check_crossing
@@ -20,7 +20,7 @@ DYNAMIC = words("dir eval exec globals input locals vars")  # `dir` and `vars` w
 SEEDS = frozenset(
     ("torch.manual_seed", "torch.random.manual_seed", "np.random.seed", "numpy.random.seed", "random.seed")
 )
-SETTERS = ("torch.set_", "torch.use_deterministic", "np.set", "numpy.set", "os.environ.", "os.putenv", "os.chdir")
+SETTERS = ("torch.set_", "torch.use_deterministic", "np.set_", "np.seterr", "os.environ.", "os.putenv", "os.chdir")
 
 
 def check_tests(codes: Sequence[Code], found: Findings) -> None:
@@ -57,15 +57,10 @@ def _rank(code: Code) -> int:
     return 2 if code.cell.kind == "solution" else int(code.cell.name != OPENING)
 
 
-def _outside_blocks(code: Code) -> Iterator[ast.AST]:
-    inside = {node for block in blocks(code.tree) for node in ast.walk(block)}
-    return (node for node in ast.walk(code.tree) if node not in inside)
-
-
 def _check_verdict(code: Code, found: Findings) -> None:
     """Note a test that passes whatever happens, and asserts that would not say why they fail."""
     name = f"the test '{code.cell.name}'"
-    if not any(_can_fail(node) for node in _outside_blocks(code)):
+    if not any(_can_fail(node) for node in outside_blocks(code.tree)):
         found.add(code.cell.line, "cannot-fail", f"{name} asserts nothing", "assert what the student's code must do")
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant) and node.test.value:
@@ -84,7 +79,7 @@ def _can_fail(node: ast.AST) -> bool:
 
 def _check_end(code: Code, found: Findings) -> None:
     """Note results that are thrown away, and a last value, which nbgrader reads as a partial score."""
-    for node in _outside_blocks(code):
+    for node in outside_blocks(code.tree):
         if isinstance(node, ast.Expr) and _is_forgotten(node.value):
             what = f"the result of '{ast.unparse(node)}' is thrown away"
             found.add(code.line(node), "forgotten-assert", what, "write 'assert' before it")
@@ -138,10 +133,11 @@ def _check_names(code: Code, owners: Mapping[str, Code], found: Findings) -> Non
 
 def _check_settings(code: Code, imports: Collection[str], found: Findings) -> None:
     """Note what hides names from the reader, what waits, and what changes the whole process."""
-    outside = set(_outside_blocks(code))
+    outside = set(outside_blocks(code.tree))
+    has_blocks = bool(blocks(code.tree))
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Call):
-            _check_call(node, code, found, in_block=node not in outside)
+            _check_call(node, code, found, is_judge=has_blocks and node in outside)
         elif isinstance(node, ast.Import) and any(alias.name == "__main__" for alias in node.names):
             what = "'__main__' is another module when tests are sealed"
             found.add(code.line(node), "dynamic-names", what, "write the names out")
@@ -153,7 +149,7 @@ def _check_settings(code: Code, imports: Collection[str], found: Findings) -> No
             found.add(code.line(node), "await-in-test", "the test waits", "call something that does not")
 
 
-def _check_call(node: ast.Call, code: Code, found: Findings, *, in_block: bool) -> None:
+def _check_call(node: ast.Call, code: Code, found: Findings, *, is_judge: bool) -> None:
     name = dotted(node.func)
     if name in DYNAMIC and not (name in ("dir", "vars") and node.args):
         what = f"'{name}' binds or reads names that cannot be seen"
@@ -161,7 +157,7 @@ def _check_call(node: ast.Call, code: Code, found: Findings, *, in_block: bool) 
     if name.startswith(SETTERS) and name != "os.environ.get":
         what = f"'{name}' changes a setting of one process, and not of the other"
         found.add(code.line(node), "global-setting", what, "pass dtype, device and options where they are needed")
-    if name in SEEDS and not in_block:
+    if name in SEEDS and is_judge:
         what = f"'{name}' seeds the student's code in the notebook, and not when tests are sealed"
         todo = "draw with a generator, as in torch.Generator().manual_seed(seed + 1)"
         found.add(code.line(node), "global-setting", what, todo)

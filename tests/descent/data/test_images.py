@@ -319,9 +319,11 @@ def test_cifar10_without_network_says_what_to_do() -> None:
     assert contents(cache_folder()) == {}
 
 
-def test_cifar10_is_downloaded_and_unpacked_into_the_cache(
+@pytest.fixture
+def served_cifar10(
     small_cifar10: Small, monkeypatch: pytest.MonkeyPatch, server: tuple[str, Path], tmp_path: Path
-) -> None:
+) -> Path:
+    """Serve a small CIFAR-10 as an archive that torchvision accepts, and return the archive."""
     address, served = server
     trust(monkeypatch, "_CIFAR10", small_cifar10)
     small_cifar10.write(tmp_path / "pack" / "cifar-10-batches-py")
@@ -329,8 +331,20 @@ def test_cifar10_is_downloaded_and_unpacked_into_the_cache(
     theirs = torchvision.datasets.CIFAR10
     monkeypatch.setattr(theirs, "url", f"{address}{packed.name}")
     monkeypatch.setattr(theirs, "tgz_md5", hashlib.md5(packed.read_bytes()).hexdigest())
+    return packed
+
+
+@pytest.mark.usefixtures("served_cifar10")
+def test_cifar10_is_downloaded_and_unpacked_into_the_cache(small_cifar10: Small) -> None:
     assert_holds(cifar10(download=True).test, small_cifar10, "test")
     assert [path.name for path in cache_folder().iterdir()] == ["cifar-10-batches-py"]
+
+
+def test_an_archive_that_is_not_the_published_one_is_not_unpacked(served_cifar10: Path) -> None:
+    served_cifar10.write_bytes(served_cifar10.read_bytes() + b"more")
+    with pytest.raises(DataError, match="CIFAR-10 could not be downloaded: File not found or corrupted"):
+        cifar10(download=True)
+    assert list(cache_folder().iterdir()) == []
 
 
 def test_cifar10_without_files_is_rendered_shapes_from_fixed_seeds() -> None:

@@ -347,6 +347,7 @@ GOOD = [
     END + "\nprint(vars(z), dir(z))",
     "import os\n" + END + "\nprint(os.environ.get('HOME'))",
     block("torch.manual_seed(0)", "y = torch.rand(2)"),
+    f"torch.manual_seed(0)\nz = dense(2.0, 3.0, 1.0)\n{ASSERT}",
     block("y = dense", "r = range(3)", "k = torch.float64"),
     block("if (y := dense(1, 2, 3)): pass") + "\nassert y, 'no'",
     block("p, (q, *r) = 1, (2, 3)", "s: int = 1") + "\nassert [p, q, r, s], 'no'",
@@ -377,9 +378,9 @@ def test_a_block_outside_a_test_is_refused(desk: Any, kind: str) -> None:
 
 
 def test_hidden_tests_without_a_block_read_nothing_of_the_notebook(desk: Any) -> None:
-    hidden = "### BEGIN HIDDEN TESTS\nassert line[0] == 0, 'no'\n### END HIDDEN TESTS\n"
-    text = desk.change(desk.sample, 'assert math.isclose(z, far * w + b), f"z is {z}: is the bias added?"\n', "")
-    text = desk.change(text, 'check_close(steep, 3.0, name="steepest")\n', hidden)
+    start = desk.sample.index("with student:\n    layer")
+    old = desk.sample[start : desk.sample.index("```\n\n+++", start)]
+    text = desk.change(desk.sample, old, "### BEGIN HIDDEN TESTS\nassert line[0] == 0, 'no'\n### END HIDDEN TESTS\n")
     (problem,) = desk.problems(text)
     assert (problem.rule, "or read it in a block: the judge runs only" in problem.todo) == ("judge-cannot-see", True)
 
