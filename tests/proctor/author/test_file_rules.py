@@ -433,6 +433,15 @@ def test_the_sample_keeps_every_rule(desk: Any) -> None:
     assert desk.problems_of_answers(desk.answers) == ()
 
 
+def test_a_file_without_code_is_told_to_begin_with_the_imports(desk: Any) -> None:
+    text = desk.sample[: desk.sample.index("| Task")]
+    found = {problem.rule: problem for problem in desk.problems(text)}
+    assert found.keys() == {"opening-cell", "rubric-missing"}
+    assert str(found["opening-cell"]).endswith(
+        "there is no code cell; begin with the imports, in a cell named 'opening'"
+    )
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AuthoringError, match=r":1: missing-file: '.*dense\.md' cannot be opened; write dense\.md"):
         read_assignment(tmp_path / "dense")
