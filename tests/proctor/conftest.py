@@ -1,4 +1,7 @@
-"""A small course with one assignment, released once for all tests."""
+"""A small course with one assignment, released once for all tests.
+
+proctor grades any nbgrader course: this one brings its own `student` and `seed`, and so its kernels start without torch.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ Two small tasks.
 
 ```{code-cell} ipython3
 :name: opening
-from descent.checks import seed, student
+from coursekit import seed, student
 ```
 
 ## Doubling (3 points)
@@ -112,6 +115,14 @@ assert total == 7, f"add(2, 5) is {total}, expected 7"
 In one sentence: why does the order not matter?
 '''
 
+KIT = """\
+import os
+from contextlib import nullcontext
+
+student = nullcontext()
+seed = int(os.environ["DESCENT_SEED"])
+"""
+
 ANSWERS = """\
 # Answers: tiny
 
@@ -142,6 +153,16 @@ def double(x):
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Submit = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let every kernel import what the small assignment imports."""
+    folder = tmp_path_factory.mktemp("kit")
+    (folder / "coursekit.py").write_text(KIT, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield
 
 
 @pytest.fixture(scope="session")

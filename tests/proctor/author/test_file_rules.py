@@ -433,6 +433,12 @@ def test_the_sample_keeps_every_rule(desk: Any) -> None:
     assert desk.problems_of_answers(desk.answers) == ()
 
 
+def test_a_file_without_front_matter_is_told_what_to_write(desk: Any) -> None:
+    (problem,) = desk.problems(desk.sample[desk.sample.index("# Dense layers") :])
+    assert (problem.line, problem.rule) == (1, "front-matter")
+    assert problem.what == "the file does not open with front matter"
+
+
 def test_a_file_without_code_is_told_to_begin_with_the_imports(desk: Any) -> None:
     text = desk.sample[: desk.sample.index("| Task")]
     found = {problem.rule: problem for problem in desk.problems(text)}
