@@ -48,8 +48,17 @@ def lab(tmp_path: Path) -> Iterator[str]:
     """A JupyterLab of its own on a folder that holds what students get, and nothing else."""
     shutil.copytree(ROOT / "release" / NAME, tmp_path / "work")
     address = f"http://127.0.0.1:{(port := free_port())}"
-    home = {name: str(tmp_path / name.lower()) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR")}
-    options = [f"--ServerApp.port={port}", "--no-browser", "--IdentityProvider.token=", "--expose-app-in-browser", "--allow-root"]
+    home = {
+        name: str(tmp_path / name.lower())
+        for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR")
+    }
+    options = [
+        f"--ServerApp.port={port}",
+        "--no-browser",
+        "--IdentityProvider.token=",
+        "--expose-app-in-browser",
+        "--allow-root",
+    ]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *options, "--LabApp.news_url=None"],
         cwd=tmp_path / "work",
@@ -94,7 +103,8 @@ def wait_until_idle(page: Page) -> None:
 
 
 def test_the_released_notebook_solved_cell_by_cell_validates(chromium: Browser, lab: str) -> None:
-    solutions = {cell.name: cell.source for cell in read_assignment(ROOT / "assignments" / NAME).of_kind("solution")}
+    assignment = read_assignment(ROOT / "assignments" / NAME)
+    answers = {cell.name: cell.source for kind in ("solution", "written") for cell in assignment.of_kind(kind)}
     cells = json.loads((ROOT / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8"))["cells"]
     names = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in cells]
     with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
@@ -106,15 +116,17 @@ def test_the_released_notebook_solved_cell_by_cell_validates(chromium: Browser, 
             timeout=START * 1000,
         )
         for index, (name, cell) in enumerate(zip(names, cells, strict=True)):
-            if name in solutions:
-                solve(page, index, solutions[name])
+            if name in answers:
+                solve(page, index, answers[name])
             elif cell["cell_type"] == "code":
                 page.evaluate("index => { jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
                 page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
         wait_until_idle(page)
-        assert page.evaluate("[...jupyterapp.shell.currentWidget.content.model.cells].map(c => c.sharedModel.getSource())")[
-            names.index(next(iter(solutions)))
-        ] == next(iter(solutions.values()))
+        sources = page.evaluate(
+            "() => [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.sharedModel.getSource())"
+        )
+        typed = {name: source for name, source in zip(names, sources, strict=True) if name in answers}
+        assert typed == answers, "the keyboard wrote something else"
         assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
         page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
         page.locator(".validate-button").get_by_text("Validate").click()
