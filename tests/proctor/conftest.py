@@ -1,6 +1,6 @@
 """A small course with one assignment, released once for all tests.
 
-proctor grades any nbgrader course: this one brings its own `student` and `seed`, and so its kernels start without torch.
+proctor grades any nbgrader course: this one brings its own `student` and `seed`, so its kernels start without torch.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def test_cancelling_kills_the_kernel(run: Run, tmp_path: Path, gone: Gone) -> No
 
     async def cancel_when_running() -> None:
         task = asyncio.create_task(run_notebook(new_notebook(cells=[cell]), seed=0))
-        while not started.exists() or not started.read_text():
+        while not task.done() and not (started.exists() and started.read_text()):
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -114,7 +114,7 @@ while True: pass
 
     async def cancel_when_running() -> None:
         task = asyncio.create_task(StockEngine(course, "tiny")("ida"))
-        while not started.exists() or not started.read_text():
+        while not task.done() and not (started.exists() and started.read_text()):
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
