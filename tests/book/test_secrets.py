@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+
 from proctor.author import read_assignment
 
 pytestmark = pytest.mark.book

@@ -454,7 +454,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_in_another_encoding_is_named_with_the_line(desk: Any) -> None:
-    (desk.folder / "dense.md").write_bytes("---\n# Schichten für alle\n".encode("latin-1"))
+    (desk.folder / "dense.md").write_bytes("---\n# Schichten für viele\n".encode("latin-1"))
     with pytest.raises(AuthoringError, match=r":2: unreadable-file: the file is not UTF-8; save it as UTF-8"):
         read_assignment(desk.folder)
 
