@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil  # type: ignore[import-untyped]  # has no types of its own
+import psutil
 from nbgrader.utils import determine_grade, is_grade, is_solution
 
 from proctor.course import Course
