@@ -4,6 +4,7 @@
 - Sphinx 7 writes scripts without a file twice, which is a second error: written once.
 - The scripts of ipywidgets come from a third party: kept only on pages that show a widget, of which there are none.
 - `sphinx_exercise` gives every exercise and solution body the same id: numbered.
+- The theme repeats the title as a second first-level heading, for print: made a paragraph.
 - Some labels hide the text that they stand beside from screen readers: removed.
 
 It edits the theme's HTML, so `pyproject.toml` pins the theme exactly.
@@ -31,6 +32,7 @@ LABELS = (
     ('role="doc-biblioentry"', 'role="listitem"'),  # deprecated, and not allowed inside a list
     ('<meta name="viewport" content="width=device-width, initial-scale=1"/>', ""),  # a second one follows
 )
+PRINT_TITLE = re.compile(r'(<div id="jb-print-docs-body"[^>]*>\s*)<h1>(.*?)</h1>', re.DOTALL)  # a second <h1>
 TABLE_CORNER = re.compile(r'(<tr style="text-align: right;">\s*)<th></th>')  # pandas' empty header cell
 THEBE_INLINE = re.compile(r'<script(?:>kernelName = | type="text/x-thebe-config">).*?</script>', re.DOTALL)
 
@@ -92,7 +94,7 @@ def clean_files(app: Sphinx, error: Exception | None) -> None:
         if "_static" in path.relative_to(app.outdir).parts:
             continue
         before = path.read_text(encoding="utf-8")
-        after = THEBE_INLINE.sub("", before)
+        after = PRINT_TITLE.sub(r'\1<p class="print-title">\2</p>', THEBE_INLINE.sub("", before))
         for old, new in LABELS:
             after = after.replace(old, new)
         if after != before:

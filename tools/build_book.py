@@ -77,6 +77,7 @@ def build(*, everything: bool, cache: Path) -> int:
     """Run Jupyter Book; return its exit status."""
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", "-W", "-n", "--keep-going", str(ROOT)]
     environment = {
+        "OMP_NUM_THREADS": "1",  # small networks: on a busy machine two threads wait for each other, many times slower
         **os.environ,
         "BOOK_CACHE": str(cache),
         "DESCENT_QUIET": "1",  # no notices of ours on a page
