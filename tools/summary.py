@@ -16,11 +16,19 @@ def lines() -> list[str]:
     with GRADES.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     judged = sum(row["state"] != "not judged" for row in rows)
+    made = (
+        ("The book", "_build/html/index.html", f"{len(pages)} pages", "read it: make serve"),
+        ("Assignments", "release/", ", ".join(released), "solve one: make lab"),
+        (
+            "A graded class",
+            str(GRADES.relative_to(ROOT)),
+            f"{judged} of {len(rows)} judged",
+            "what they read: feedback/",
+        ),
+    )
     return [
         "",
-        f"The book      _build/html/index.html       {len(pages)} pages           read it: make serve",
-        f"Assignments   release/                     {', '.join(released)}           solve it: make lab",
-        f"A graded class {GRADES.relative_to(ROOT)}       {judged} of {len(rows)} judged       its feedback: feedback/",
+        *(f"{what:<16}{where:<26}{state:<18}{then}" for what, where, state, then in made),
         "",
         "Next: `make test` runs everything that CI runs; `make help` lists the other verbs.",
     ]
