@@ -72,8 +72,8 @@ def run(command, failed):
             "{} ({})".format(" ".join(os.path.basename(part) for part in command[:3]), error),
             "free some space and run `make` again"
             if full
-            else "the lines above say why; if they speak of connections or find no version, check the network to the package registries "
-            "(PyPI and npm), then run `make` again: it starts this step afresh",
+            else "the lines above say why; if they speak of connections or find no version, check the network to the "
+            "package registries (PyPI and npm), then run `make` again: it starts this step afresh",
         ) from None
 
 
