@@ -17,9 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A fresh Chromium; the tests that need one are skipped where none is installed."""
+    """A fresh Chromium; the tests that need one are skipped where none is installed.
+
+    It ends with its module: while it runs, Playwright holds this thread's event loop, and nobody else may start one.
+    """
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         if os.environ.get("CI"):
