@@ -275,6 +275,13 @@ CHANGES = [
     ),
     (
         "marker-order",
+        "the origin.\n### END SOLUTION\n",
+        "the origin.\n### END HIDDEN TESTS\n",
+        "### END HIDDEN TESTS\n\n+++",
+        "'### END HIDDEN TESTS' inside a region SOLUTION, open since line",
+    ),
+    (
+        "marker-order",
         "        return x * dz\n        ### END SOLUTION\n",
         "        return x * dz\n",
         "### BEGIN SOLUTION\nsteepest",
