@@ -1,19 +1,18 @@
 """Execute and build the book into `_build/html`, doing only what changed.
 
-Three things that `jupyter-book build` does not do by itself:
+Two things that `jupyter-book build` does not do by itself:
 
 - Outputs of executed cells are cached by their code alone. Here the cache also depends on what the code ran on
   (data sets found, packages, `descent`, Python), so that `DESCENT_DATA=… make book` runs the chapters again.
-- Warnings are errors, but Sphinx says each only once: after a failed build the page would pass unchanged.
-  So a failed build forgets the parsed pages.
-- Nothing changed means nothing to do.
+- Nothing changed means nothing to do. Anything changed means every page is read and written again (seconds, with the
+  cells cached): Sphinx says the warnings of a page only when it reads it, so a second build would pass without them,
+  and it copies a changed style sheet only when some page is written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -73,9 +72,9 @@ def ran_on() -> str:
     return digest([sys.version.encode(), code.encode(), *settings, *data_found()])
 
 
-def build(*, everything: bool, cache: Path) -> int:
+def build(cache: Path) -> int:
     """Run Jupyter Book; return its exit status."""
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "-W", "-n", "--keep-going", str(ROOT)]
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "--all", "-W", "-n", "--keep-going", str(ROOT)]
     environment = {
         "OMP_NUM_THREADS": "1",  # small networks: on a busy machine two threads wait for each other, many times slower
         **os.environ,
@@ -87,9 +86,7 @@ def build(*, everything: bool, cache: Path) -> int:
     }
     if "DESCENT_DATA" in environment:  # cells run in their page's folder
         environment["DESCENT_DATA"] = str(Path(environment["DESCENT_DATA"]).expanduser().resolve())
-    return subprocess.run(
-        [*command, *(["--all"] if everything else [])], cwd=ROOT, env=environment, check=False
-    ).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def main() -> int:
@@ -100,9 +97,8 @@ def main() -> int:
         print("book: nothing changed since the last build of _build/html")
         return 0
     STATE.unlink(missing_ok=True)
-    status = build(everything=before[0] != key, cache=BUILD / ".jupyter_cache" / key)
+    status = build(BUILD / ".jupyter_cache" / key)
     if status:
-        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
         print("make book: the book was not built: every warning above is an error", file=sys.stderr)
         print("  to do:  mend the first one and run `make book` again; executed cells are kept", file=sys.stderr)
         return status
