@@ -39,7 +39,8 @@ def test_any_line_may_be_deleted(desk: Any) -> None:
 def test_any_line_of_the_answers_may_be_deleted(desk: Any) -> None:
     lines = desk.answers.split("\n")
     for index in range(len(lines)):
-        desk.problems_of_answers("\n".join(lines[:index] + lines[index + 1 :]))
+        found = desk.problems_of_answers("\n".join(lines[:index] + lines[index + 1 :]))
+        assert all(1 <= problem.line <= len(lines) and problem.what and problem.todo for problem in found), found
 
 
 @BOUNDED
