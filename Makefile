@@ -37,7 +37,7 @@ serve: book  ## show the built book at http://localhost:8000
 	@$(RUN) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 lab: assignments  ## open JupyterLab, with nbgrader's Validate button and formgrader
-	@$(RUN) -m jupyterlab
+	@$(RUN) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 check: assignments  ## try every assignment's tests against its table of wrong and right answers
 	@$(RUN) -m proctor check --all
