@@ -5,11 +5,10 @@ Works by hand from this folder: nbgrader generate_assignment, autograde, generat
 
 from pathlib import Path
 
-from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors as stock
 
 from proctor.author import NameOpenTasks
-from proctor.plugin import CalmTests, OrdinaryCopies, SeededExecute
+from proctor.autograde import install
 
 c = get_config()  # noqa: F821 - traitlets puts it there
 
@@ -32,26 +31,5 @@ c.GenerateAssignment.preprocessors = [
     stock.CheckCellMetadata,
 ]
 
-# As nbgrader has it, but a copied test cell does not end the run.
-c.Autograde.sanitize_preprocessors = [
-    stock.ClearOutput,
-    OrdinaryCopies,
-    stock.OverwriteKernelspec,
-    stock.OverwriteCells,
-    stock.CheckCellMetadata,
-]
-
-# As nbgrader has it, but the kernel knows the assignment's secret seed, and stderr costs no points.
-c.Autograde.autograde_preprocessors = [
-    SeededExecute,
-    CalmTests,
-    stock.IgnorePattern,
-    ClearMetadataPreprocessor,
-    stock.LimitOutput,
-    stock.SaveAutoGrades,
-    stock.AssignLatePenalties,
-    stock.CheckCellMetadata,
-]
-
-c.Execute.timeout = 60  # s for one cell; the slowest reference cell may take 15
-c.OverwriteCells.add_missing_cells = True  # a deleted test cell is put back and graded
+# `nbgrader autograde`, the formgrader's button and nbgrader's API grade as `proctor grade` does.
+install()

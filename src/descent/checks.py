@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from descent.differences import difference, entries_differ, mismatch
+from descent.differences import difference, entries_differ, entries_wrong, mismatch
 from descent.errors import SettingError
 from descent.plain import describe, is_exactly, numbers, type_name
 
@@ -46,11 +46,21 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _fail(what: str, hint: str) -> NoReturn:
-    """Raise AssertionError; what is too long loses its end, and never the hint."""
+def _sentence(what: str, hint: str) -> str:
+    """Return what happened and the hint; what is too long loses its end, and never the hint."""
     stop = "" if what.endswith("?") else "."
     end = f"{stop} {_cut(hint, _LENGTH // 2)}" if hint else ""
-    raise AssertionError(_cut(what, _LENGTH - len(end)) + end)
+    return _cut(what, _LENGTH - len(end)) + end
+
+
+def _fail(what: str, hint: str, *, brief: str = "") -> NoReturn:
+    """Raise AssertionError; its attribute `brief` is the same without the values that were expected.
+
+    A grader shows the brief words where the test is hidden.
+    """
+    error = AssertionError(_sentence(what, hint))
+    error.brief = _sentence(brief or what, hint)  # type: ignore[attr-defined]  # for graders
+    raise error
 
 
 def _array(value: object, wanted: str, name: str, hint: str) -> NDArray[Any]:
@@ -115,7 +125,7 @@ def check_close(
         atol = float(_SCALE * largest) if largest else 1e-6
     same = np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
     if not same.all():
-        _fail(entries_differ(found, wanted, same, name), hint)
+        _fail(entries_differ(found, wanted, same, name), hint, brief=entries_wrong(found, same, name))
 
 
 def check_equal(value: object, expected: object, *, name: str, hint: str = "") -> None:
@@ -131,7 +141,8 @@ def check_equal(value: object, expected: object, *, name: str, hint: str = "") -
     """
     text = difference(value, expected, name)
     if text:
-        _fail(text, hint)
+        ending = " None: did the function return anything?" if value is None else " not as expected"
+        _fail(text, hint, brief=f"{name} is{ending}")
 
 
 def check_type(value: object, expected: type | tuple[type, ...], *, name: str, hint: str = "") -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from descent.plain import describe, is_array, is_exactly, is_key, numbers
 
-__all__ = ["difference", "entries_differ", "mismatch"]
+__all__ = ["difference", "entries_differ", "entries_wrong", "mismatch"]
 
 _SHORT = 40  # characters of a text that a message repeats whole
 
@@ -46,6 +46,16 @@ def entries_differ(found: NDArray[Any], wanted: NDArray[Any], same: NDArray[np.b
     known = gaps[~np.isnan(gaps)]  # none where NaN was expected throughout
     largest = f"; largest difference {known.max():.4g}" if len(known) else ""
     return f"{place} is {one}, expected {other}" + f"{largest}; {count} of {size} entries differ" * (size > 1)
+
+
+def entries_wrong(found: NDArray[Any], same: NDArray[np.bool_], name: str) -> str:
+    """Return the sentence for the same arrays that tells nothing of what was expected."""
+    lost = int((np.isnan(found) & ~same).sum())
+    if same.size == 1:
+        return f"{name} is NaN" if lost else f"{name} is not as expected"
+    return f"{name}: {f'NaN in {lost}' if lost else int((~same).sum())} of {same.size} entries" + (
+        "" if lost else " are not as expected"
+    )
 
 
 def _arrays_differ(value: object, expected: object, name: str) -> str:

@@ -1,7 +1,7 @@
 """Try an assignment's tests on its own answers: the reference, the untouched release, and each row of `answers.md`.
 
-Every answer is a variant of the source notebook; an engine runs it and says how each test cell came out; what is
-stated about the answer is then compared with what happened.
+Every answer is a variant of the source notebook. It runs sealed, as students' work is graded, and plain, as under
+Validate; what is stated about the answer is compared with the sealed verdict, and that with the plain one.
 """
 
 from __future__ import annotations
@@ -9,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from nbformat import NotebookNode
 
-from proctor import plain
+from proctor import plain, sealed
 from proctor.author import NameOpenTasks, build_notebook, read_answers, read_assignment
 from proctor.course import Course
+from proctor.judge import Judge
 from proctor.lanes import side_by_side
-from proctor.model import Assignment, Outcome, Row
+from proctor.model import Assignment, HandedIn, Outcome, Row, SubmittedNotebook
+from proctor.rebuild import rebuild
+from proctor.rooms import SEED as SEED_VARIABLE
+from proctor.rooms import Rooms, furnished
+from proctor.sandbox import Caps, rung_here
 
-__all__ = ["SEED", "Engine", "Finding", "Mismatch", "Report", "check"]
+__all__ = ["SEED", "Engine", "Engines", "Finding", "Mismatch", "Open", "Report", "check", "start_engines"]
 
 SEED = 20260  # any fixed number: the same tests on every run of every author
 
@@ -29,8 +35,26 @@ SEED = 20260  # any fixed number: the same tests on every run of every author
 class Engine(Protocol):
     """A notebook in, the outcome of each of its test cells out, in order."""
 
-    def __call__(self, notebook: NotebookNode, /, *, seed: int) -> Awaitable[tuple[Outcome, ...]]:
-        """Run the notebook with this seed for its hidden tests."""
+    def __call__(self, notebook: NotebookNode, /) -> Awaitable[tuple[Outcome, ...]]:
+        """Run the notebook."""
+        ...
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The two ways in which every answer runs."""
+
+    sealed: Engine
+    plain: Engine
+
+
+class Open(Protocol):
+    """Starts the engines for an assignment."""
+
+    def __call__(
+        self, assignment: Assignment, /, *, seed: int, jobs: int, rung: str
+    ) -> AbstractAsyncContextManager[Engines]:
+        """Start them; they end with the context."""
         ...
 
 
@@ -79,11 +103,61 @@ class _Answer:
     kind: Literal["reference", "untouched", "wrong", "right"]
     title: str
     notebook: NotebookNode
+    differs: str  # why the plain verdict is another; empty if it is not
     judge: Callable[[Sequence[Outcome]], list[Mismatch]]
 
 
+@asynccontextmanager
+async def start_engines(assignment: Assignment, *, seed: int, jobs: int, rung: str) -> AsyncIterator[Engines]:
+    """Start both engines; the author's own answers share sandboxes.
+
+    Raises:
+        EngineError: a sandbox or the judge does not start.
+    """
+    source = build_notebook(assignment)
+    furniture = furnished([cell.source for cell in assignment.of_kind("given")])
+    told = replace(furniture, environment={**furniture.environment, SEED_VARIABLE: str(seed)})
+    options = {"caps": Caps(), "rung": rung}
+    async with (
+        Judge.start(assignment.cell("opening").source, seed=seed) as judge,
+        Rooms.open(jobs, furniture, **options) as apart,
+        Rooms.open(jobs, told, **options) as together,
+    ):
+
+        async def run_sealed(notebook: NotebookNode, /) -> tuple[Outcome, ...]:
+            rebuilt = rebuild(_only(source, notebook), _handed_in(notebook, assignment.name), name=assignment.name)
+            async with apart.lend() as (room, keeper):
+                run = await sealed.run(rebuilt, room=room, keeper=keeper, judge=judge, chance=str(seed))
+            return run.outcomes
+
+        async def run_plain(notebook: NotebookNode, /) -> tuple[Outcome, ...]:
+            async with together.lend() as (_, keeper):
+                return await plain.run(notebook, keeper=keeper)
+
+        yield Engines(run_sealed, run_plain)
+
+
+def _only(source: NotebookNode, notebook: NotebookNode) -> NotebookNode:
+    """Return the source without the tests that an answer's notebook does without."""
+    dropped = plain.test_cells(source).keys() - plain.test_cells(notebook).keys()
+    kept = copy.copy(source)
+    kept.cells = [cell for cell in source.cells if _name(cell) not in dropped]
+    return kept
+
+
+def _handed_in(notebook: NotebookNode, name: str) -> SubmittedNotebook:
+    return SubmittedNotebook(name, tuple(HandedIn(cell.cell_type, cell.source, _name(cell)) for cell in notebook.cells))
+
+
 def check(
-    course: Course, name: str, *, full: bool = False, jobs: int = 2, seed: int = SEED, engine: Engine = plain.run
+    course: Course,
+    name: str,
+    *,
+    full: bool = False,
+    jobs: int = 2,
+    seed: int = SEED,
+    rung: str = "",
+    engines: Open = start_engines,
 ) -> Report:
     """Run all answers of an assignment and say which came out as stated.
 
@@ -94,7 +168,8 @@ def check(
             and all that are not marked slow.
         jobs: answers that run side by side.
         seed: of the hidden tests.
-        engine: what runs a notebook.
+        rung: what holds the answers' code; the strongest that there is, or none, if it is not said: they are our own.
+        engines: what runs a notebook.
 
     Raises:
         AuthoringError: the assignment or its answers break the grammar.
@@ -105,30 +180,60 @@ def check(
     assignment = read_assignment(folder)
     answers = _answers(assignment, read_answers(folder, assignment), full=full)
     began = time.monotonic()
-    work = {f"{n} {answer.title}": _call(engine, answer.notebook, seed) for n, answer in enumerate(answers, start=1)}
-    outcomes = asyncio.run(side_by_side(work, jobs=jobs)).values()
-    findings = tuple(
-        Finding(answer.kind, answer.title, seen, tuple(answer.judge(seen)))
-        for answer, seen in zip(answers, outcomes, strict=True)
-    )
+    start = engines(assignment, seed=seed, jobs=jobs, rung=rung or rung_here().name or "trusted")
+    findings = asyncio.run(_try_all(answers, start, jobs=jobs))
     return Report(name, seed, time.monotonic() - began, findings)
 
 
-def _call(engine: Engine, notebook: NotebookNode, seed: int) -> Callable[[], Awaitable[tuple[Outcome, ...]]]:
-    return lambda: engine(notebook, seed=seed)
+async def _try_all(
+    answers: Sequence[_Answer], start: AbstractAsyncContextManager[Engines], *, jobs: int
+) -> tuple[Finding, ...]:
+    async with start as engines:
+        work = {f"{n} {answer.title}": _piece(engines, answer) for n, answer in enumerate(answers, start=1)}
+        return tuple((await side_by_side(work, jobs=jobs)).values())
+
+
+def _piece(engines: Engines, answer: _Answer) -> Callable[[], Awaitable[Finding]]:
+    async def try_one() -> Finding:
+        seen = await engines.sealed(answer.notebook)
+        beside = await engines.plain(answer.notebook)
+        problems = (*answer.judge(seen), *_disagreements(seen, beside, answer.differs))
+        return Finding(answer.kind, answer.title, seen, problems)
+
+    return try_one
+
+
+def _disagreements(seen: Sequence[Outcome], beside: Sequence[Outcome], differs: str) -> list[Mismatch]:
+    """Compare what passed sealed with what passed plain."""
+    plainly = {outcome.cell: outcome for outcome in beside}
+    apart = [each for each in seen if (each.state == "passed") != (plainly[each.cell].state == "passed")]
+    if differs:
+        todo = "delete the line 'differs:'"
+        return [] if apart else [Mismatch("the sealed and the plain verdict agree, which is not stated", todo)]
+    todo = "find out which is right; if both must be, say why in a line 'differs:'"
+    return [
+        Mismatch(
+            f"{each.cell!r} {each.state} sealed, and plain {plainly[each.cell].state}: {_words(each, plainly)}", todo
+        )
+        for each in apart
+    ]
+
+
+def _words(outcome: Outcome, plainly: Mapping[str, Outcome]) -> str:
+    return _flat(outcome.message or plainly[outcome.cell].message)
 
 
 def _answers(assignment: Assignment, rows: Sequence[Row], *, full: bool) -> list[_Answer]:
     source = build_notebook(assignment)
     untouched, _ = NameOpenTasks().preprocess(copy.deepcopy(source), {})
     answers = [
-        _Answer("reference", "Reference", source, _judge_right),
-        _Answer("untouched", "Untouched release", untouched, lambda seen: _judge_untouched(assignment, seen)),
+        _Answer("reference", "Reference", source, "", _judge_right),
+        _Answer("untouched", "Untouched release", untouched, "", lambda seen: _judge_untouched(assignment, seen)),
     ]
     for row in rows:
         notebook = _variant(source, row.replaces, keep=_tests_to_run(assignment, row, full=full))
         judge = _judge_right if row.kind == "right" else (lambda seen, row=row: _judge_wrong(row, seen))
-        answers.append(_Answer(row.kind, f"{row.kind.capitalize()}: {row.title}", notebook, judge))
+        answers.append(_Answer(row.kind, f"{row.kind.capitalize()}: {row.title}", notebook, row.differs, judge))
     return answers
 
 

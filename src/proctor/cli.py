@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from proctor import __version__
 from proctor.course import Course, find_course
 from proctor.errors import CourseError, ProctorError
-from proctor.report import aligned, grades_table, one_line
+from proctor.report import aligned, grades_table, one_line, verdict_json
 
 if TYPE_CHECKING:
     from proctor.check import Finding, Report
     from proctor.demo import Demo
+    from proctor.schedule import Result
 
 __all__ = ["main"]
 
@@ -137,6 +138,33 @@ def demo(name: str, jobs: int, cell_limit: int) -> None:
     _for_each((name,), False, run)
 
 
+@main.command()
+@click.argument("name")
+@click.option("--student", "students", multiple=True, metavar="ID", help="Only this student; may be repeated.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side.  [default: cores, or GPUs]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--seed", type=int, help="Seed of the hidden tests.  [default: the assignment's secret]")
+@click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.option("--trusted", is_flag=True, help="Run students' code without a sandbox where none can be had.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per submission.")
+def grade(name: str, students: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Grade what students handed in.
+
+    Students' code runs in a sandbox, hidden tests outside it. Prints one line per submission; what has not changed
+    since the last run keeps its grade. Exits with 1 if a submission could not be judged.
+
+    Example: proctor grade backprop --jobs 4
+    """
+    from proctor.schedule import grade as grade_now
+
+    with _said():
+        course = find_course(Path.cwd())
+        show = _json_line if as_json else _text_line
+        results = grade_now(course, name, students, tell=lambda result: click.echo(show(result)), **options)
+        click.echo(_summary(name, results), err=True)
+        sys.exit(int(any(result.verdict.state == "not judged" for result in results)))
+
+
 def _for_each(names: Sequence[str], every: bool, act: Callable[[Course, str], bool]) -> None:
     """Act on each assignment, the others too when one fails, and exit as the whole went."""
     if bool(names) == every:
@@ -204,9 +232,34 @@ def _say_problems(report: Report) -> None:
             _say(f"{report.assignment}, {finding.title}: not as stated", where=problem.what, todo=problem.todo)
 
 
+def _json_line(result: Result) -> str:
+    return json.dumps(verdict_json(result.verdict) | {"graded": result.graded, "why": result.why})
+
+
+def _text_line(result: Result) -> str:
+    verdict = result.verdict
+    score = "-" if verdict.state == "not judged" else f"{verdict.score:g}/{verdict.max_score:g}"
+    told = "; ".join(filter(None, [verdict.reason, f"again: {result.why}" if result.why else ""]))
+    state = verdict.state if result.graded else f"{verdict.state}, unchanged"
+    return f"{verdict.student}  {score}  {state}" + (f": {one_line(told)}" if told else "")
+
+
+def _summary(name: str, results: Sequence[Result]) -> str:
+    states = [result.verdict.state for result in results]
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    graded = sum(result.graded for result in results)
+    return f"{len(results)}: {counted}; {graded} graded now -> nbgrader generate_feedback {name}"
+
+
+def _sandbox_line(rung: str) -> list[str]:
+    return ["sandbox   none on this machine: the class was trusted; students' work needs bubblewrap"] * (
+        rung == "trusted"
+    )
+
+
 def _demo_lines(course: Course, graded: Demo) -> list[str]:
     assignment, verdicts = graded.assignment, graded.verdicts
-    notes = {submission.student: submission.note for submission in graded.submissions}
+    notes = {pupil.student: pupil.note for pupil in graded.pupils}
     lines = grades_table(verdicts, notes=notes, most=assignment.automatic_points)
     states = [verdict.state for verdict in verdicts]
     counted = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "partial", "not judged"))
@@ -216,6 +269,7 @@ def _demo_lines(course: Course, graded: Demo) -> list[str]:
         *lines,
         "",
         f"{len(verdicts)} submissions: {counted}{waiting}; {graded.graded} graded now",
+        *_sandbox_line(graded.rung),
         f"grades    {graded.grades.relative_to(course.root)}",
         f"feedback  {course.feedback.relative_to(course.root)}/STUDENT/{assignment.name}/{assignment.name}.html",
         "next      mark the written answers: make lab, then the Formgrader",

@@ -30,15 +30,23 @@ class Progress:
     clock: Callable[[], float] = time.monotonic
     done: int = 0
     running: dict[str, float] = field(default_factory=dict)  # name -> when it started, in order of start
+    began: float | None = None  # when the first one started
 
     @property
     def line(self) -> str:
-        """Such as `[18/42] oldest: demo-alan, 41 s`."""
+        """Such as `[18/42] oldest: demo-alan, 41 s; about 4 min left`."""
         counted = f"[{self.done}/{self.total}]"
         if not self.running:
             return counted
         name, started = next(iter(self.running.items()))
-        return f"{counted} oldest: {name}, {self.clock() - started:.0f} s"
+        return f"{counted} oldest: {name}, {self.clock() - started:.0f} s{self._estimate()}"
+
+    def _estimate(self) -> str:
+        """Return how long the rest takes if it goes on as before; nothing until something is done."""
+        if not self.done or self.began is None:
+            return ""
+        left = (self.clock() - self.began) / self.done * (self.total - self.done)
+        return f"; about {left:.0f} s left" if left < 100 else f"; about {left / 60:.0f} min left"
 
     def show(self) -> None:
         """Write the line over the last one."""
@@ -66,6 +74,7 @@ async def side_by_side(
     async def run_one(name: str, call: Callable[[], Awaitable[Result]]) -> Result:
         async with gate:
             watch.running[name] = watch.clock()
+            watch.began = watch.running[name] if watch.began is None else watch.began
             try:
                 return await call()
             finally:

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["Assignment", "Cell", "Outcome", "Problem", "Row", "Task", "Verdict"]
+__all__ = [
+    "Assignment",
+    "Cell",
+    "HandedIn",
+    "Outcome",
+    "Problem",
+    "Rebuilt",
+    "Row",
+    "Run",
+    "Step",
+    "Submission",
+    "SubmittedNotebook",
+    "Task",
+    "Verdict",
+]
 
 CellKind = Literal["text", "given", "solution", "test", "written"]
 CellState = Literal["passed", "failed", "crashed", "timed out", "not judged"]
@@ -100,6 +114,66 @@ class Row:
 
 
 @dataclass(frozen=True)
+class HandedIn:
+    """One cell of a submitted notebook: what may be used of it, and nothing else."""
+
+    kind: Literal["code", "markdown", "raw"]
+    source: str
+    name: str = ""  # the nbgrader id that the cell claims; empty if it claims none
+
+
+@dataclass(frozen=True)
+class SubmittedNotebook:
+    """One notebook of a submission."""
+
+    name: str  # of the file, without `.ipynb`
+    cells: tuple[HandedIn, ...]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a student handed in, after intake."""
+
+    student: str
+    assignment: str
+    digest: str  # SHA-256 over names and bytes of all that was read, in hexadecimal
+    received: str  # when the files reached us: ISO 8601, UTC
+    notebooks: tuple[SubmittedNotebook, ...]  # sorted by name
+    notes: tuple[str, ...] = ()  # what was left out and why, for the instructor
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell of a rebuilt notebook.
+
+    `test` is graded code; `solution` code of the student's in the instructor's place; `written` an answer that a
+    person marks, in words or in code; `task` a description with points for a person; `added` a cell that the student
+    added; `given` and `text` are the instructor's code and prose.
+    """
+
+    role: Literal["text", "given", "solution", "test", "written", "task", "added"]
+    kind: Literal["code", "markdown", "raw"]
+    source: str  # what runs; the hidden parts of a test included
+    shown: str  # what may be shown to the student: a test without its hidden parts
+    name: str = ""  # the nbgrader id; empty for `text`, `added` and unnamed given cells
+    label: str = ""  # how messages call it, different for each cell: "forward", or "your cell 3" for an added one
+    points: float = 0.0  # the most that the cell can earn
+    marks: Mapping[str, Any] = field(default_factory=dict)  # nbgrader's metadata, as the instructor has it
+    slow: bool = False  # the test trains
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A notebook made of the instructor's source and the sources of the student's cells."""
+
+    name: str  # of the notebook, without `.ipynb`
+    steps: tuple[Step, ...]
+    opening: str = ""  # source of the instructor's first locked code cell, which the judge runs too
+    notes: tuple[str, ...] = ()  # what of the submission was not used and why, for the instructor
+    files: tuple[str, ...] = ()  # paths of the assignment's other released files, relative to its source folder
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What one test cell said."""
 
@@ -108,6 +182,23 @@ class Outcome:
     points: float
     max_points: float
     message: str = ""  # for the student; empty when passed
+    device: str = ""  # where the test's tensors were, such as "cpu" or "cuda:0"; empty if nothing says so
+    sealed: bool = False  # its asserts ran outside the student's process
+    notebook: str = ""  # empty in an assignment of one notebook
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A rebuilt notebook after it ran."""
+
+    notebook: str
+    outcomes: tuple[Outcome, ...]  # of the tests, in order
+    outputs: Mapping[int, tuple[Mapping[str, Any], ...]]  # nbformat outputs by the index of their step; unsanitized
+    stopped: tuple[str, ...] = ()  # what was stopped or crashed among the student's cells, one clause each
+    rung: str = ""  # what held the student's code: "bubblewrap", "trusted"
+    seconds: float = 0.0
+    memory: int = 0  # bytes at the peak, all processes of the student's together
 
 
 @dataclass(frozen=True)
@@ -119,6 +210,11 @@ class Verdict:
     state: Literal["complete", "partial", "not judged"]
     outcomes: tuple[Outcome, ...] = field(default=())
     reason: str = ""  # one sentence; empty when complete
+    notes: tuple[str, ...] = ()  # for the instructor
+    rung: str = ""  # what held the student's code
+    seconds: float = 0.0
+    memory: int = 0  # bytes at the peak
+    seed: int | None = None  # of the hidden tests, where it is not the assignment's own
 
     @property
     def score(self) -> float:

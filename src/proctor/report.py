@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from proctor.model import Verdict
+from proctor.model import Outcome, Verdict
 
-__all__ = ["aligned", "grades_csv", "grades_table", "neutral", "one_line"]
+__all__ = ["aligned", "grades_csv", "grades_table", "neutral", "one_line", "verdict_json"]
 
 FORMULA = ("=", "+", "-", "@")  # what makes a spreadsheet compute a cell instead of showing it
 COLUMNS = ("assignment", "student", "score", "max_score", "state", "reason")
@@ -56,6 +57,41 @@ def grades_csv(verdicts: Sequence[Verdict], *, most: float) -> str:
         row = (v.assignment, v.student, score, f"{most:g}", v.state, v.reason)
         writer.writerow(map(neutral, row))
     return text.getvalue()
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain JSON; the score of a submission that is not judged is null, never a zero."""
+    judged = verdict.state != "not judged"
+    return {
+        "student": verdict.student,
+        "assignment": verdict.assignment,
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "score": verdict.score if judged else None,
+        "max_score": verdict.max_score if judged else None,
+        "cells": {_cell_name(outcome): _cell_json(outcome) for outcome in verdict.outcomes},
+        "notes": list(verdict.notes),
+        "rung": verdict.rung,
+        "seconds": round(verdict.seconds, 3),
+        "peak_memory": verdict.memory,
+        "seed": verdict.seed,
+    }
+
+
+def _cell_name(outcome: Outcome) -> str:
+    return f"{outcome.notebook}/{outcome.cell}" if outcome.notebook else outcome.cell
+
+
+def _cell_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "points": outcome.points,
+        "max": outcome.max_points,
+        "outcome": outcome.state,
+        "message": outcome.message,
+        "device": outcome.device,
+        "sealed": outcome.sealed,
+        "seconds": round(outcome.seconds, 3),
+    }
 
 
 def neutral(text: str) -> str:

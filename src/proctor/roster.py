@@ -12,7 +12,7 @@ from typing import Any
 from proctor.course import DEMO_PREFIX
 from proctor.model import Assignment, Row, Verdict
 
-__all__ = ["Submission", "make_class"]
+__all__ = ["Pupil", "make_class"]
 
 Notebook = dict[str, Any]  # a notebook's JSON
 
@@ -22,8 +22,8 @@ MARKERS = ("### BEGIN SOLUTION", "### END SOLUTION")
 
 
 @dataclass(frozen=True)
-class Submission:
-    """One file handed in, and the verdict that it was made for."""
+class Pupil:
+    """A made-up student: one file handed in, and the verdict that it was made for."""
 
     student: str
     note: str  # what it is, in a few words
@@ -36,7 +36,7 @@ class Submission:
         return verdict.state == self.state and self.score in (None, verdict.score)
 
 
-def make_class(assignment: Assignment, rows: Sequence[Row], released: str) -> tuple[Submission, ...]:
+def make_class(assignment: Assignment, rows: Sequence[Row], released: str) -> tuple[Pupil, ...]:
     """Return the class: right, differently right, half done, wrong, untouched, odd and broken submissions.
 
     Args:
@@ -50,34 +50,34 @@ def make_class(assignment: Assignment, rows: Sequence[Row], released: str) -> tu
     solved = _filled(blank, reference)
     half = _filled(blank, _first_half(assignment, reference))
     return (
-        _submission("ada", "the reference", solved, score=full),
+        _pupil("ada", "the reference", solved, score=full),
         *_rows("right", RIGHT, assignment, rows, solved),
-        _submission("alan", "the first half of the tasks", half),
+        _pupil("alan", "the first half of the tasks", half),
         *_rows("wrong", WRONG, assignment, rows, solved),
-        _submission("noor", "nothing changed", blank, score=0.0),
-        _submission("linus", "right, with warnings on stderr", _filled(solved, _noisy(reference)), score=full),
-        _submission("iris", "right, a test cell copied", _with_a_copy(solved), score=full),
-        _submission("zeno", "an endless loop", _filled(solved, _endless(assignment, reference)), state="partial"),
-        Submission(f"{DEMO_PREFIX}otto", "a file cut in half", _text(solved)[: len(_text(solved)) // 2], "not judged"),
+        _pupil("noor", "nothing changed", blank, score=0.0),
+        _pupil("linus", "right, with warnings on stderr", _filled(solved, _noisy(reference)), score=full),
+        _pupil("iris", "right, a test cell copied", _with_a_copy(solved), score=full),
+        _pupil("zeno", "an endless loop", _filled(solved, _endless(assignment, reference)), state="partial"),
+        Pupil(f"{DEMO_PREFIX}otto", "a file cut in half", _text(solved)[: len(_text(solved)) // 2], "not judged"),
     )
 
 
-def _submission(
+def _pupil(
     name: str, note: str, notebook: Notebook, *, state: str = "complete", score: float | None = None
-) -> Submission:
-    return Submission(f"{DEMO_PREFIX}{name}", note, _text(notebook), state, score)
+) -> Pupil:
+    return Pupil(f"{DEMO_PREFIX}{name}", note, _text(notebook), state, score)
 
 
 def _rows(
     kind: str, names: Sequence[str], assignment: Assignment, rows: Sequence[Row], solved: Notebook
-) -> Iterator[Submission]:
+) -> Iterator[Pupil]:
     """Yield a submission for rows of one kind, spread over the whole table."""
     chosen = [row for row in rows if row.kind == kind]
     step = max(1, len(chosen) // len(names))
     for name, row in zip(names, chosen[::step], strict=False):
         lost = sum(assignment.cell(cell).points for cell in row.loses)
         score = assignment.automatic_points - lost
-        yield _submission(name, f"{kind}: {row.title}", _filled(solved, row.replaces), score=score)
+        yield _pupil(name, f"{kind}: {row.title}", _filled(solved, row.replaces), score=score)
 
 
 def _solution(source: str) -> str:

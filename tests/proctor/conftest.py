@@ -162,6 +162,7 @@ def _kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (folder / "coursekit.py").write_text(KIT, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
+        patch.syspath_prepend(folder)  # the sandbox is shown what this Python finds
         yield
 
 

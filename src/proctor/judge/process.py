@@ -1,0 +1,134 @@
+"""A judge's process, started once for an assignment and asked test by test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from proctor.channel import Channel, Gone, channel_pair
+from proctor.errors import EngineError
+from proctor.judge.trial import Said
+
+__all__ = ["Judge"]
+
+OPENING_LIMIT = 120.0  # s; importing torch took 12 on a busy machine
+SLACK = 5.0  # s that a test may take beyond its limit before its process is killed
+STATES = ("passed", "failed", "crashed", "timed out", "not judged")
+
+
+class Judge:
+    """Judges tests of one notebook; several at once if asked to."""
+
+    def __init__(self, control: Channel) -> None:
+        self._control = control
+        self._turn = asyncio.Lock()
+        self._modules: list[str] = []  # that tests imported
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, opening: str, *, seed: int) -> AsyncIterator[Judge]:
+        """Start the process and run the opening cell in it; nothing of it is left afterwards.
+
+        Raises:
+            EngineError: the process does not start, or the instructor's opening cell fails in it.
+        """
+        control, theirs = channel_pair()
+        with tempfile.TemporaryDirectory(prefix="proctor-judge-", ignore_cleanup_errors=True) as folder:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-B", "-m", "proctor.judge.main", str(theirs.fileno())),
+                cwd=folder,
+                env=_environment(seed, folder),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+            theirs.close()
+            try:
+                judge = cls(control)
+                await judge._open(opening)
+                yield judge
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its forks too
+                await process.wait()
+                await control.close()
+
+    async def _open(self, opening: str) -> None:
+        try:
+            async with asyncio.timeout(OPENING_LIMIT):
+                answer, _ = await self._control.ask({"do": "open", "source": opening})
+        except TimeoutError:
+            answer = {"error": f"it ran past {OPENING_LIMIT:.0f} s"}
+        except Gone as gone:
+            answer = {"error": str(gone)}
+        if answer["error"]:
+            raise EngineError(
+                f"the opening cell fails where the tests run: {answer['error'].strip().splitlines()[-1]}",
+                where="the first locked code cell of the source notebook",
+                todo="run it in a fresh kernel; the judge sees no GPU and an empty folder",
+            )
+
+    async def judge(
+        self, source: str, name: str, student: socket.socket, *, chance: str, block_limit: float, cell_limit: float
+    ) -> Said:
+        """Run one test cell against a copy of the student's notebook.
+
+        Args:
+            source: of the test, hidden part included.
+            name: of the test.
+            student: a socket to the copy; the caller closes it.
+            chance: where the seeds of its blocks come from.
+            block_limit: seconds for one block.
+            cell_limit: seconds for the whole test.
+
+        Raises:
+            EngineError: the judge's process is gone.
+        """
+        verdict, theirs = channel_pair()
+        message: dict[str, Any] = {"do": "try", "source": source, "name": name, "chance": chance}
+        message["block_limit"] = block_limit
+        pid = 0
+        try:
+            async with self._turn:
+                message["modules"], self._modules = self._modules, []
+                answer, _ = await self._control.ask(message, descriptors=(student.fileno(), theirs.fileno()))
+            pid = answer["pid"]
+            theirs.close()
+            async with asyncio.timeout(cell_limit + SLACK):
+                heard, said = await verdict.hear()
+            self._modules += heard["modules"]
+            return _checked(said)
+        except TimeoutError:
+            return Said("timed out", f"the test ran past {cell_limit:.0f} s and was stopped")
+        except Gone as gone:
+            if not pid:
+                raise EngineError("the judge's process is gone", where=str(gone), todo="grade again") from gone
+            return Said("failed", "the test ran out of memory, or ended its process, on what your code gave back")
+        finally:
+            theirs.close()
+            if pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await verdict.close()
+
+
+def _checked(said: dict[str, Any]) -> Said:
+    if said.get("state") not in STATES:
+        raise EngineError("the judge's verdict cannot be read", where=repr(said)[:200], todo="grade again")
+    return Said(**said)
+
+
+def _environment(seed: int, folder: str) -> dict[str, str]:
+    """Return ours, with the secret seed; no GPU, which a process that forks must not open."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    own = {"DESCENT_SEED": str(seed), "CUDA_VISIBLE_DEVICES": "", "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, **threads, **own}

@@ -1,0 +1,144 @@
+"""The record of verdicts: one small file for each student and assignment, in `records/` of the course.
+
+It is kept out of `autograded/`, because nbgrader copies every file from there into the feedback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from proctor.course import Course
+from proctor.errors import EngineError
+from proctor.model import CellState, Outcome, Verdict
+
+__all__ = ["Kept", "Store", "sync_folder", "verdict_from_json", "verdict_to_json"]
+
+FORMAT = 1
+STATES = ("complete", "partial", "not judged")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A verdict, what it was about, and when it was recorded."""
+
+    verdict: Verdict
+    key: Mapping[str, str]  # parts of the content hash by name, such as "submission", "environment", "tests:forward"
+    recorded: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class Store:
+    """The recorded verdicts of one assignment."""
+
+    course: Course
+    assignment: str
+
+    def path(self, student: str) -> Path:
+        """Return where a student's verdict is kept."""
+        return self.course.root / "records" / self.assignment / f"{student}.json"
+
+    def read(self, student: str) -> Kept | None:
+        """Return what was recorded; None if nothing was, or if the file is damaged: then the work is judged again."""
+        try:
+            data = json.loads(self.path(student).read_text(encoding="utf-8"))
+            kept = _kept_from_json(data)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        is_theirs = (kept.verdict.student, kept.verdict.assignment) == (student, self.assignment)
+        return kept if is_theirs else None
+
+    def write(self, student: str, kept: Kept) -> None:
+        """Record a verdict in place of an earlier one, whole or not at all.
+
+        Raises:
+            EngineError: the file cannot be written; what was there before is still there.
+        """
+        content = {
+            "format": FORMAT,
+            "recorded": kept.recorded,
+            "key": dict(kept.key),
+            "verdict": verdict_to_json(kept.verdict),
+        }
+        path = self.path(student)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, json.dumps(content, indent=1, ensure_ascii=True) + "\n")
+        except OSError as error:
+            raise EngineError(
+                f"the verdict could not be recorded: {error.strerror or error}",
+                where=f"'{path}'",
+                todo="make room on the disk or make the folder writable, then grade again",
+            ) from error
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain data, the same for the record and for the command line."""
+    return asdict(verdict)
+
+
+def verdict_from_json(data: Mapping[str, Any]) -> Verdict:
+    """Return the verdict that `verdict_to_json` wrote down.
+
+    Raises:
+        ValueError: the data is no verdict.
+        KeyError: a field without a default is missing.
+        TypeError: a field is of another type.
+    """
+    outcomes = tuple(_outcome(each) for each in data.get("outcomes", ()))
+    plain = _known(Verdict, data) | {"outcomes": outcomes, "notes": tuple(data.get("notes", ()))}
+    verdict = Verdict(**plain)
+    if verdict.state not in STATES or not all(isinstance(note, str) for note in verdict.notes):
+        raise ValueError(f"no verdict has the state {verdict.state!r}")
+    return verdict
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's own list of names to the disk, where the system can."""
+    if os.name == "nt":
+        return  # Windows opens no folders, and keeps the order of renames by itself
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _kept_from_json(data: Mapping[str, Any]) -> Kept:
+    if data["format"] != FORMAT:
+        raise ValueError("written by another version")
+    key = {str(name): str(part) for name, part in data["key"].items()}
+    return Kept(verdict_from_json(data["verdict"]), key, str(data["recorded"]))
+
+
+def _outcome(data: Mapping[str, Any]) -> Outcome:
+    outcome = Outcome(**_known(Outcome, data))
+    if outcome.state not in get_args(CellState):
+        raise ValueError(f"no outcome has the state {outcome.state!r}")
+    return Outcome(**_known(Outcome, data) | {"points": float(outcome.points), "max_points": float(outcome.max_points)})
+
+
+def _known(kind: type[Verdict] | type[Outcome], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that the class has; a later version may have written more."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a whole file in place of another; `mkstemp` makes it readable by its owner only."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
