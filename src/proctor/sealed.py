@@ -94,6 +94,7 @@ class _Runner:
         self.stopped: list[str] = []
         self.skipped: set[int] = set()  # cells that ended or blocked the process, and are left out from then on
         self.restarts = 0
+        self.kills_seen = len(room.killed)
         self.copies: dict[int, Session | None] = {}  # by the place of their test, in order
         self.open: list[Channel] = []
 
@@ -152,9 +153,14 @@ class _Runner:
         return max(min(limit, self.deadline - time.monotonic()), 0.1)
 
     async def _why_gone(self, session: Session) -> str:
-        if self.room.killed:
-            return f"was stopped: {self.room.killed[-1]}"
+        if why := self._killed():
+            return f"was stopped: {why}"
         return f"ended the process {await self.keeper.ending(session.pid)}".strip()
+
+    def _killed(self) -> str:
+        """Return why something was killed since the last look; empty if nothing was."""
+        seen, self.kills_seen = self.kills_seen, len(self.room.killed)
+        return self.room.killed[-1] if self.kills_seen > seen else ""
 
     def _note(self, index: int, what: str) -> None:
         self.stopped.append(f"{_called(self.steps[index])} {what}")
@@ -224,8 +230,8 @@ class _Runner:
         step = self.steps[index]
         said = await (self._try_sealed(step, copy) if is_sealed(step.source) else self._try_plain(step, copy))
         await copy.channel.close()
-        if said.state == "crashed" and self.room.killed:
-            return replace(said, message=f"your code was stopped: {self.room.killed[-1]}")
+        if (why := self._killed()) and said.state == "crashed":
+            return replace(said, message=f"your code was stopped: {why}")
         return said
 
     async def _try_sealed(self, step: Step, copy: Session) -> Said:

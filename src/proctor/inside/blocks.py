@@ -13,12 +13,14 @@ Whatever is said here may be a lie: the student's code runs in this process. The
 from __future__ import annotations
 
 import builtins
+import dis
 import io
 import linecache
 import random
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
+from types import CodeType
 from typing import Any
 
 from . import wire
@@ -45,29 +47,45 @@ def run(space: dict[str, Any], message: dict[str, Any], values: dict[str, Any], 
     """
     for name in values:
         kept.pop(name, None)  # the judge has given the name another value
-    wants = [str(name) for name in message["wants"]]
-    saved = {name: space.get(name, MISSING) for name in [*kept, *values, *wants]}
+    code = _compiled(message["source"])
+    bound = _bound(code)
+    saved = {name: space.get(name, MISSING) for name in [*kept, *values, *bound]}
     printed = io.StringIO()
     try:
         imported = _imports(message["imports"], space, saved)
         space.update({**imported, **kept, **values})
         _seed(message["chance"])
         with redirect_stdout(printed), redirect_stderr(printed):
-            exec(compile(message["source"], BLOCK, "exec"), space)
-        kept.update({name: space[name] for name in wants if name in space})
+            exec(code, space)
+        made = {name: space[name] for name in bound if name in space}
     except BaseException as error:
         return wire.pack({**_raised(error), "printed": _cut(printed, message)}, {})
     finally:
         _restore(space, saved)
+    kept.update({name: value for name, value in made.items() if value is not saved[name]})
     answer = {"ended": "well", "device": _device(kept), "printed": _cut(printed, message)}
-    return wire.pack_some(answer, {name: kept[name] for name in wants if name in kept})[0]
+    frame, refused = wire.pack_some(answer, {name: made[name] for name in message["wants"] if name in made})
+    frame.message["refused"] = refused
+    return frame
+
+
+def _compiled(source: str) -> CodeType:
+    return compile(source, BLOCK, "exec", dont_inherit=True)  # as its author wrote it, and not under our future imports
+
+
+def _bound(code: CodeType) -> set[str]:
+    """Return every name that a block gives a value or takes it from: those of loops, imports and definitions too."""
+    binds = ("STORE_NAME", "STORE_GLOBAL", "DELETE_NAME")
+    nested = (each for each in code.co_consts if isinstance(each, CodeType) and each.co_name.startswith("<"))
+    own = {step.argval for step in dis.get_instructions(code) if step.opname in binds}
+    return own.union(*map(_bound, nested))  # `:=` in a comprehension binds outside it
 
 
 def _imports(statements: list[str], space: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
     """Run the test's import statements apart from the notebook, whose names may hide a module."""
     fresh: dict[str, Any] = {"__name__": "__main__"}
     for statement in statements:
-        exec(compile(statement, BLOCK, "exec"), fresh)
+        exec(_compiled(statement), fresh)
     names = {name: value for name, value in fresh.items() if not name.startswith("__")}
     saved.update({name: space.get(name, MISSING) for name in names if name not in saved})
     return names
@@ -100,9 +118,9 @@ def _raised(error: BaseException) -> dict[str, Any]:
     last = frames[-1] if frames else None
     return {
         "ended": "raised",
-        "type": type(error).__name__,
+        "type": _name(type(error)),
         "builtin": _builtin(type(error)),
-        "says": _says(error)[:SAYS],
+        "says": _says(error),
         "place": last.filename[6:-1] if last else "",
         "line": (last.lineno or 0) if last else 0,
         "code": (linecache.getline(last.filename, last.lineno or 0).strip() if last else "")[:SAYS],
@@ -110,20 +128,25 @@ def _raised(error: BaseException) -> dict[str, Any]:
     }
 
 
+def _name(kind: type) -> str:
+    return str(type.__dict__["__name__"].__get__(kind))  # a metaclass can define its own
+
+
 def _builtin(kind: type[BaseException]) -> str:
     """Return the nearest built-in exception that this one is a case of; empty if it is none that may cross."""
-    for ancestor in type.__dict__["__mro__"].__get__(kind):
-        name = ancestor.__name__
-        if ancestor in (AssertionError, Exception, BaseException):
+    ancestors: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
+    for ancestor in ancestors:
+        if any(ancestor is root for root in (AssertionError, Exception, BaseException)):
             return ""
+        name = _name(ancestor)
         if getattr(builtins, name, None) is ancestor and issubclass(ancestor, Exception):
-            return str(name)
+            return name
     return ""
 
 
 def _says(error: BaseException) -> str:
     try:
-        return str(error)
+        return str.__str__(str(error))[:SAYS]  # a plain text, where `__str__` returns a case of it
     except BaseException:
         return "(its message cannot be shown)"
 

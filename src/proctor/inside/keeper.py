@@ -25,6 +25,7 @@ from . import session, wire
 __all__ = ["serve"]
 
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl: without a process namespace orphans come here too
+DUMPABLE = 4  # PR_SET_DUMPABLE
 EXPENDABLE = b"1000"  # oom_score_adj: when memory runs out, the student's processes go before this one
 ROUNDS = 100  # of killing, against processes that start new ones meanwhile
 
@@ -66,6 +67,7 @@ class _Keeper:
         try:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.control.close()
+            _keep_memory_private(private=False)
             with suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123 - a plain write
                 file.write(EXPENDABLE)
             session.serve(channel)
@@ -88,6 +90,12 @@ class _Keeper:
             self.reap()
         return {"killed": len(killed)}
 
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal to one of the student's processes, and to no other: the number may come from one of them."""
+        if pid > 0 and (pid in _descendants() or sys.platform != "linux"):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
     def answer(self, message: dict[str, object]) -> dict[str, object]:
         """Do what a message says; KeyError if it says nothing known."""
         do = message["do"]
@@ -101,10 +109,15 @@ class _Keeper:
             self.reap()
             return {"status": self.endings.get(_whole(message["pid"]))}
         if do == "signal":
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(_whole(message["pid"]), _whole(message["signal"]))
+            self.signal(_whole(message["pid"]), _whole(message["signal"]))
             return {}
         raise KeyError(do)
+
+
+def _keep_memory_private(*, private: bool) -> None:
+    """Say whether a process of the same user may read and write this one's memory, through /proc or otherwise."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DUMPABLE, int(not private), 0, 0, 0)
 
 
 def _listed(value: object) -> list[object]:
@@ -141,6 +154,7 @@ def serve(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the student's processes
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+    _keep_memory_private(private=True)
     with suppress(EOFError, ConnectionError):
         while True:
             message, _ = wire.read(control)

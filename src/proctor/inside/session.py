@@ -14,6 +14,7 @@ notebook as it was at its place, no test sees another, and nothing that a test s
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -91,6 +92,7 @@ class _Session:
             channel.close()
             wire.write(self.channel, wire.pack({"why": why} if why else {"pid": pid}, {}))
             return
+        gc.freeze()  # collecting what the notebook left would copy all its memory
         self.channel.close()
         self.channel = channel
         self.shell.take_over()

@@ -26,7 +26,7 @@ PLOTS = "module://matplotlib_inline.backend_inline"
 collector = Collector()  # of this process; forks have their own
 
 
-class _NamedCells(CachingCompiler):  # type: ignore[misc]  # IPython is partly untyped
+class _NamedCells(CachingCompiler):
     """Names code after the cell that it stands in."""
 
     label = ""
@@ -38,7 +38,7 @@ class _NamedCells(CachingCompiler):  # type: ignore[misc]  # IPython is partly u
         return ("Cell", name[6:-1]) if name.startswith("<cell ") else super().format_code_name(name)
 
 
-class _Publisher(DisplayPublisher):  # type: ignore[misc]
+class _Publisher(DisplayPublisher):
     """Collects what `display` shows."""
 
     def publish(self, data: dict[str, Any], metadata: Any = None, *_: Any, **options: Any) -> None:
@@ -50,7 +50,7 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
         collector.clear(wait=wait)
 
 
-class _Hook(DisplayHook):  # type: ignore[misc]
+class _Hook(DisplayHook):
     """Collects the value of a cell's last expression."""
 
     def write_output_prompt(self) -> None:
@@ -64,7 +64,7 @@ class _Hook(DisplayHook):  # type: ignore[misc]
         self._is_active = False
 
 
-class Shell(InteractiveShell):  # type: ignore[misc]
+class Shell(InteractiveShell):
     """One notebook's shell."""
 
     compiler_class = Type(_NamedCells)
@@ -74,12 +74,13 @@ class Shell(InteractiveShell):  # type: ignore[misc]
     def run(self, source: str, label: str) -> None:
         """Run a cell."""
         collector.restart()
-        self.compile.label = label
-        self.ended_well, self.error = False, KeyboardInterrupt()  # what it is if nothing else is known below
+        self.compile.label = label  # type: ignore[attr-defined]  # it is a _NamedCells
+        self.ended_well = False
+        self.error: BaseException = KeyboardInterrupt()  # what it is if nothing else is known below
         try:
-            result = self.run_cell(source, store_history=True)
+            result = self.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
             self.ended_well = bool(result.success)
-            self.error = result.error_before_exec or result.error_in_exec
+            self.error = result.error_before_exec or result.error_in_exec or self.error
         except BaseException as error:  # where an error cannot be shown, or Ctrl-C came between two steps of IPython's
             self.error = error
 
@@ -95,6 +96,13 @@ class Shell(InteractiveShell):  # type: ignore[misc]
         if not self.ended_well and not any(each["output_type"] == "error" for each in outputs):
             outputs.append(_error(self.error))
         return self.ended_well, outputs
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Take no part in windows: `%matplotlib inline` asks for none, and there are none here."""
+
+    def ask_exit(self) -> None:
+        """End the cell at `exit()`, as `sys.exit()` does."""
+        raise SystemExit
 
     def take_over(self) -> None:
         """Make this process the notebook's: its prints are collected, its plots shown inline."""
@@ -115,7 +123,7 @@ def _error(error: BaseException, traceback: Sequence[str] = ()) -> dict[str, Any
 
 def _text(value: object) -> str:
     try:
-        return "".join(str(value))  # a plain text, where `__str__` returns a case of it
+        return str.__str__(str(value))  # a plain text, where `__str__` returns a case of it
     except BaseException:
         return "(its message cannot be shown)"
 

@@ -13,6 +13,7 @@ every fork: `torch.optim` alone takes a second.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import resource
@@ -44,7 +45,7 @@ class _Judge:
     def open(self, source: str) -> dict[str, Any]:
         try:
             self.imports = import_statements(source)[0]
-            exec(compile(source, "<opening>", "exec"), self.space)
+            exec(compile(source, "<opening>", "exec", dont_inherit=True), self.space)
         except Exception:
             return {"error": traceback.format_exc(limit=-3)[-2_000:]}
         return {"error": ""}
@@ -58,6 +59,7 @@ class _Judge:
         pid = os.fork()
         if pid == 0:
             try:
+                gc.freeze()  # collecting what the parent left would copy all its memory
                 self.control.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))

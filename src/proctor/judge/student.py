@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from proctor.inside import wire
-from proctor.judge.split import Block, Test
+from proctor.judge.split import Block, Test, import_statements
 
 __all__ = ["Came", "LostError", "Side", "StoppedError", "StudentError"]
 
 UNSENT = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)  # imports make them anew over there
+
+
+LINES = 10**6  # more than any cell has: a longer number would be a message
 
 
 class StudentError(Exception):
@@ -37,10 +40,10 @@ class Came:
     """What is known of an exception that came from the student's code."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
-        self.kind = _text(answer, "type", 80)
+        self.kind = _line(answer, "type")
         self.says = _text(answer, "says", 2_000)
-        self.place = _text(answer, "place", 80)
-        self.line = answer.get("line") if type(answer.get("line")) is int else 0
+        self.place = _line(answer, "place")
+        self.line = _whole(answer, "line")
         self.code = _text(answer, "code", 200)
         self.frames = _text(answer, "frames", 10_000)
 
@@ -48,6 +51,15 @@ class Came:
 def _text(answer: dict[str, Any], key: str, most: int) -> str:
     value = answer.get(key)
     return value[:most] if type(value) is str else ""
+
+
+def _whole(answer: dict[str, Any], key: str) -> int:
+    value = answer.get(key)
+    return value if type(value) is int and 0 < value < LINES else 0
+
+
+def _line(answer: dict[str, Any], key: str) -> str:
+    return " ".join(_text(answer, key, 80).split())
 
 
 class Side:
@@ -68,6 +80,8 @@ class Side:
         self.imports = [*opening, *test.imports]
         self.chance = chance
         self.given = dict(space)  # what the opening cell bound, before the test ran
+        self.imported = import_statements("\n".join(opening))[1]
+        self.stopped: StoppedError | None = None
         self.came: dict[str, Any] = {}  # what the last block brought back; the student's own object stands for it
         self.lost: dict[str, str] = {}
         self.exceptions: dict[int, tuple[BaseException, Came]] = {}
@@ -88,6 +102,7 @@ class Side:
             self.space.pop(name, None)
             self.came.pop(name, None)
             self.lost[name] = "nothing"
+            self.space["__builtins__"].pop(name, None)  # or `max`, lost, would be the built-in one
         self.count += 1
         message = {
             "do": "block",
@@ -109,8 +124,8 @@ class Side:
         values: dict[str, Any] = {}
         for name in block.reads:
             value = self.space.get(name)
-            if name not in self.space or isinstance(value, UNSENT) or name in self.test.imported:
-                continue
+            if name not in self.space or isinstance(value, UNSENT) or self._is_imported(name):
+                continue  # not bound here, or imported over there as well; the secret seed is such a name
             if name in self.came and self.came[name] is value:
                 continue
             if self._is_given(name) and not _crosses(value):
@@ -118,21 +133,27 @@ class Side:
             values[name] = value
         return values
 
+    def _is_imported(self, name: str) -> bool:
+        return name in self.test.imported or (name in self.imported and self._is_given(name))
+
     def _is_given(self, name: str) -> bool:
         return name in self.given and self.given[name] is self.space[name]
 
     def _ask(self, message: dict[str, Any], values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         frame = wire.pack(message, values)
+        if self.stopped is not None:
+            raise self.stopped  # a late answer must not be taken for this block's
         try:
             wire.write(self.sock, frame)
             return wire.read(self.sock)
         except TimeoutError:
             limit = self.sock.gettimeout() or 0
-            raise StoppedError("timed out", f"your code ran past {limit:.0f} s and was stopped") from None
+            self.stopped = StoppedError("timed out", f"your code ran past {limit:.0f} s and was stopped")
         except (EOFError, OSError):
-            raise StoppedError("crashed", "your code ended its process") from None
+            self.stopped = StoppedError("crashed", "your code ended its process")
         except wire.WireError as error:
-            raise StoppedError("crashed", f"what your code returned could not be read: {error}") from None
+            self.stopped = StoppedError("crashed", f"what your code returned could not be read: {error}")
+        raise self.stopped
 
     def _take(self, block: Block, answer: dict[str, Any], returned: dict[str, Any]) -> None:
         self.device = _text(answer, "device", 40)
@@ -142,7 +163,7 @@ class Side:
                 self.space[name] = self.came[name] = returned[name]
                 del self.lost[name]
             elif type(lost) is dict and type(lost.get(name)) is str:
-                self.lost[name] = lost[name][:120]
+                self.lost[name] = " ".join(lost[name][:120].split())
 
     def _exception(self, came: Came, answer: dict[str, Any]) -> BaseException:
         name = _text(answer, "builtin", 80)

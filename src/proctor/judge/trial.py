@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import socket
 import traceback
@@ -11,12 +12,13 @@ from typing import Any
 
 from proctor.inside import wire
 from proctor.judge.split import RUN, VALUE, Test, split
-from proctor.judge.student import Came, Side, StoppedError
+from proctor.judge.student import Came, Side
 
 __all__ = ["Said", "points", "try_test"]
 
 FILE = "<test {}>"
 MESSAGE = 4_000  # characters; an author's own messages are far shorter
+FRAME = '  File "<cell '  # how a frame of the student's begins
 SAYS = 120  # characters of what the student's code says in a hidden test
 
 
@@ -56,27 +58,40 @@ def try_test(
         test = split(source, filename)
     except (SyntaxError, ValueError) as error:
         return Said("not judged", f"the test cannot be run: {error}")
-    names = {**space, "__name__": "__main__"}
+    names = {**space, "__name__": "__main__", "__builtins__": dict(vars(builtins))}
     side = Side(sock, test, names, opening=opening, chance=chance)
     names[RUN] = side.run
     try:
         exec(test.code, names)
-    except StoppedError as stopped:
-        return _said(side, stopped.state, stopped.message)
     except BaseException as error:
-        return _failed(error, test, side, filename)
+        if side.stopped is None:
+            return _failed(error, test, side, filename)
+    if side.stopped is not None:  # whatever the test made of it
+        return _said(side, side.stopped.state, side.stopped.message)
     return _said(side, "passed", "", share=_share(names.get(VALUE)))
 
 
 def _said(side: Side, state: str, message: str, *, share: float | None = None) -> Said:
-    return Said(state, message[:MESSAGE], share, side.device, "".join(side.printed)[:MESSAGE])
+    printed = "".join(side.printed)
+    return Said(state, _storable(message[:MESSAGE]), share, _storable(side.device), _storable(printed[:MESSAGE]))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")  # no half characters, which no file can hold
 
 
 def _share(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
+    """Return the value of a last line as a number; None if it is none, which nbgrader takes for all points."""
     is_number = isinstance(value, int | float) or getattr(value, "shape", None) == ()
-    return float(value) if is_number else None
+    is_bool = isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
+    if is_bool or not is_number:
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError, RuntimeError):  # a complex one
+        return None
 
 
 def _failed(error: BaseException, test: Test, side: Side, filename: str) -> Said:
@@ -100,7 +115,8 @@ def _of_student(came: Came, *, hidden: bool) -> str:
     """Say what the student's code raised, and in which line of theirs; in full where the test is visible."""
     says = came.says if not hidden else _cut(came.says)
     place = f" (in '{came.place}', line {came.line}: {_cut(came.code)})" if came.place else ""
-    return f"{came.kind}: {says}{place}" if says else f"{came.kind}{place}"
+    frames = "" if hidden or came.frames.count(FRAME) < 2 else f"\n{came.frames}"
+    return (f"{came.kind}: {says}{place}" if says else f"{came.kind}{place}") + frames
 
 
 def _cut(text: str) -> str:

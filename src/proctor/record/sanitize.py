@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import nh3
-
-from proctor.record.markdown import clean_markdown, without_commands, without_tags
+from proctor.record.html import clean_html
+from proctor.record.markdown import clean_markdown, without_tags
 from proctor.record.text import clean_text, cut
 
 __all__ = ["CELL_LIMIT", "clean_markdown", "clean_outputs", "size"]
@@ -29,93 +27,6 @@ MAGIC = {
     "image/jpeg": (b"\xff\xd8\xff",),
     "image/gif": (b"GIF87a", b"GIF89a"),
 }
-TAGS = frozenset(
-    [
-        "a",
-        "abbr",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "mark",
-        "ol",
-        "p",
-        "pre",
-        "progress",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strong",
-        "sub",
-        "summary",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "u",
-        "ul",
-        "var",
-    ]
-)
-ATTRIBUTES = {
-    "*": {"style", "title"},
-    "a": {"href"},
-    "col": {"span"},
-    "colgroup": {"span"},
-    "img": {"alt", "height", "src", "width"},
-    "ol": {"start"},
-    "progress": {"max", "value"},
-    "table": {"border"},
-    "td": {"align", "colspan", "rowspan", "valign"},
-    "th": {"align", "colspan", "rowspan", "scope", "valign"},
-}
-STYLES = frozenset(
-    [
-        "background-color",
-        "border",
-        "border-collapse",
-        "color",
-        "font-family",
-        "font-style",
-        "font-weight",
-        "padding",
-        "text-align",
-        "text-decoration",
-        "vertical-align",
-        "white-space",
-    ]
-)  # none that moves a thing over another, and none that loads anything
-LOADS = re.compile(r"url|image|expression|\\|/\*|@", re.IGNORECASE)
-INLINE = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*\Z")
-SPAN = 1000  # columns or rows of one cell of a table; browsers stop there for columns
 
 
 def clean_outputs(outputs: Iterable[Any], *, cap: int = CELL_LIMIT) -> list[dict[str, Any]]:
@@ -218,38 +129,9 @@ def _still(drawing: str) -> str:
     return f'<img alt="a drawing" src="data:image/svg+xml;base64,{content}">'
 
 
-def _html(text: str) -> str:
-    cleaned = nh3.clean(
-        clean_text(text),
-        tags=set(TAGS),
-        clean_content_tags={"iframe", "math", "noscript", "object", "script", "style", "svg", "template", "title"},
-        attributes=ATTRIBUTES,
-        attribute_filter=_attribute,
-        allowed_classes={"table": {"dataframe"}},
-        filter_style_properties=set(STYLES),
-        url_schemes={"data", "http", "https"},
-        url_relative="deny",
-        link_rel="noopener noreferrer nofollow",
-    )
-    return without_commands(cleaned)
-
-
-def _attribute(tag: str, name: str, value: str) -> str | None:
-    """Return an attribute's value; None if the attribute is to go."""
-    if name == "href":
-        return value if value.lower().startswith(("http://", "https://")) else None
-    if name == "src":
-        return value if tag == "img" and INLINE.match(value) else None
-    if name == "style":
-        return None if LOADS.search(value) else value
-    if name in ("colspan", "rowspan", "span"):
-        return value if value.isdecimal() and int(value[:9]) <= SPAN else None
-    return value
-
-
 CLEANERS: Mapping[str, Callable[[str], str]] = {
     "text/plain": clean_text,
-    "text/html": _html,
+    "text/html": clean_html,
     "text/markdown": clean_markdown,
     "text/latex": lambda text: without_tags(clean_text(text)),
 }

@@ -71,9 +71,9 @@ def record(
         nbformat.validate(notebook)
         MetadataValidator().validate_nb(notebook)
     tool = converter(course, read_config(course))
-    timestamp = _timestamp(course, submission)
     target = course.autograded / submission.student / submission.assignment
     with _explained(target), _folder_beside(target) as fresh:
+        timestamp = _timestamp(course, submission)
         _copy_files(course, submission.assignment, fresh, tool)
         _write_notebooks(fresh, notebooks)
         if timestamp is not None:

@@ -80,10 +80,27 @@ class Room:
                 self._reasons.append(f"it used more than {amount(self._caps.memory)} of memory")
 
     async def _start(self, program: Sequence[str], place: Place, rung: str) -> None:
+        try:
+            process, ready, info = self._launched([*program, str(self._theirs.fileno())], place, rung)
+        except OSError as error:
+            raise _not_started(str(error)) from error
+        self._theirs.close()
+        said, told = b"", b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STARTUP):
+                said = await _all(ready)
+                told = await _all(info)
+        if said != b"ready" or (self._sealed and not told):
+            raise _not_started(self.last_words or f"it said nothing until it ended, or for {STARTUP:.0f} s")
+        self._watch(json.loads(told)["child-pid"] if self._sealed else process.pid)
+
+    def _launched(
+        self, program: Sequence[str], place: Place, rung: str
+    ) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket]:
+        """Start the command; return it, and our ends of the lines on which it is going to say how far it came."""
         with ExitStack() as opening:
             ready, info = _pair(self._keep, opening), _pair(self._keep, opening)
-            command = [*program, str(self._theirs.fileno())]
-            launch = self._launch(command, place, rung, (ready[1].fileno(), info[1].fileno()), opening)
+            launch = self._launch(program, place, rung, (ready[1].fileno(), info[1].fileno()), opening)
             self._group = cgroup.make(memory=self._caps.memory, processes=self._caps.processes + launch.own)
             self._sealed = launch.own > 0
             self._process = subprocess.Popen(
@@ -96,16 +113,7 @@ class Room:
                 stderr=self._words.file,
                 start_new_session=True,
             )
-        self._theirs.close()
-        said, told = b"", b""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STARTUP):
-                said = await _all(ready[0])
-                told = await _all(info[0])
-        if said != b"ready":
-            why = self.last_words or f"it said nothing until it ended, or for {STARTUP:.0f} s"
-            raise EngineError("the sandbox does not start", where=why, todo="see what 'proctor doctor' says")
-        self._watch(json.loads(told)["child-pid"] if self._sealed else self._process.pid)
+        return self._process, ready[0], info[0]
 
     def _launch(
         self, program: Sequence[str], place: Place, rung: str, descriptors: tuple[int, int], opening: ExitStack
@@ -141,17 +149,19 @@ class Room:
 
     async def _close(self) -> None:
         """Kill everything and wait for it, without a place where a cancellation could come between."""
-        if self._process:
-            self._end(self._process)
-        self._take_note()
-        if self._group:
-            self._group.close()
-            self._group = None
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
-            if not self._watching.cancelled():
-                self._watching.result()  # a fault of the watchdog's is one of ours
+        try:
+            if self._process:
+                self._end(self._process)
+            self._take_note()
+        finally:
+            if self._group:
+                self._group.close()
+                self._group = None
+            if self._watching:
+                self._watching.cancel()
+                await asyncio.wait({self._watching})
+        if self._watching and not self._watching.cancelled():
+            self._watching.result()  # a fault of the watchdog's is one of ours
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the program; with the first of a process namespace all others go, and bubblewrap sees it and ends."""
@@ -163,7 +173,18 @@ class Room:
                 process.wait(PATIENCE)
         if process.poll() is None:
             trusted.kill_below(process.pid)
-        process.wait(PATIENCE)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise EngineError(
+                f"a killed process has not ended for {PATIENCE:.0f} s",
+                where=f"process {process.pid}",
+                todo="a disk or a GPU may hang: look at the machine",
+            ) from None
+        finally:
+            self._forget_handle()
+
+    def _forget_handle(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -196,6 +217,10 @@ async def room(program: Sequence[str], place: Place, caps: Caps, *, rung: str) -
             yield opened
         finally:
             await opened._close()
+
+
+def _not_started(why: str) -> EngineError:
+    return EngineError("the sandbox does not start", where=why, todo="put right what it says, then grade again")
 
 
 def _pair(keep: ExitStack, opening: ExitStack) -> tuple[socket.socket, socket.socket]:

@@ -30,7 +30,10 @@ class End:
         sock.settimeout(PATIENCE)
         self.sock, self.pid = sock, pid
 
-    def ask(self, message: dict[str, Any], values: dict[str, Any] | None = None, *, descriptors: Sequence[int] = ()):
+    def ask(
+        self, message: dict[str, Any], values: dict[str, Any] | None = None, *, descriptors: Sequence[int] = ()
+    ) -> Answer:
+        """Send a message and return the answer."""
         wire.send(self.sock, message, values or {})
         if descriptors:
             socket.send_fds(self.sock, [b"+"], list(descriptors))

@@ -214,6 +214,18 @@ def test_rendered_outputs_do_nothing_that_innocent_ones_do_not() -> None:
     assert pages.active(page(outputs)) != pages.active(page([]))
 
 
+@pytest.mark.parametrize("unit", ["<div>", "<div></x>", "<div><table><tr><td></div>", "<svg><b></b>"])
+def test_html_nested_beyond_reason_is_dropped(unit: str) -> None:
+    """The library that cleans it would take minutes; the plain text beside it is still shown."""
+    (output,) = clean_outputs([shown(text__html=unit * 200_000, text__plain="Table")], cap=50 << 20)
+    assert output["data"] == {"text/plain": "Table"}
+
+
+def test_a_large_table_is_not_nested() -> None:
+    rows = "<tr><td>1<td>2</tr><p>x<br>" * 2000
+    assert "<td>1</td>" in html(f"<div><table>{rows}</table></div>")
+
+
 def test_long_text_is_cut_and_says_how_much() -> None:
     (output,) = clean_outputs([{"output_type": "stream", "name": "stdout", "text": "é" * 100}], cap=51)
     assert output["text"] == "é" * 25 + "\n… cut: 150 more bytes\n"

@@ -32,11 +32,11 @@ def call(name, *arguments):
     return errno.errorcode[ctypes.get_errno()] if getattr(library, name)(*arguments) < 0 else ""
 
 def child(do):
-    """Run something in a process of its own, which then sleeps."""
+    """Run something in a process of its own, which keeps what it gets and sleeps."""
     pid = os.fork()
     if not pid:
         try:
-            do()
+            kept = do()
             while True:
                 signal.pause()
         finally:

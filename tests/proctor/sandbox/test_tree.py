@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from proctor.errors import EngineError
-from proctor.sandbox import Caps, Place, Rung, room, tree
+from proctor.sandbox import Caps, Place, Rung, bubblewrap, room, tree
 
 from .conftest import Open, needs_bubblewrap
 
@@ -256,5 +256,25 @@ def test_the_program_s_own_words_are_in_the_error_when_it_dies_at_once(run: Any)
             while opened.alive:
                 await asyncio.sleep(0)
             assert opened.last_words == "no such luck"
+
+    run(visit())
+
+
+def test_a_filter_that_cannot_be_made_is_a_fault_of_ours(
+    run: Any, enter: Open, monkeypatch: pytest.MonkeyPatch, below: Below
+) -> None:
+    def refuse() -> int:
+        raise OSError("libseccomp refuses ptrace")
+
+    monkeypatch.setattr(bubblewrap, "filter_file", refuse)
+
+    async def visit() -> None:
+        before = left()
+        with pytest.raises(EngineError, match="the sandbox does not start") as caught:
+            async with enter():
+                pass
+        assert caught.value.where == "libseccomp refuses ptrace"
+        assert below() == []
+        assert left() == before
 
     run(visit())
