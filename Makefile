@@ -7,13 +7,13 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup book assignments demo serve lab test check lint lock clean
+.PHONY: all help setup book assignments demo serve lab test check bench-grading lint lock clean
 
 all: assignments book demo  ## release the assignments, build the book, grade a demo class
 	@$(RUN) tools/summary.py
 
 help:  ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## install everything, into .venv and node_modules
 
@@ -41,6 +41,9 @@ lab: assignments  ## open JupyterLab, with nbgrader's Validate button and formgr
 
 check: assignments  ## try every assignment's tests against its table of wrong and right answers
 	@$(RUN) -m proctor check --all
+
+bench-grading: assignments  ## time stock nbgrader and proctor on the same class
+	@$(RUN) benchmarks/grading.py
 
 lint: $(READY)  ## format, lint, types, spelling, import arrows
 	@ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo && codespell

@@ -33,8 +33,8 @@ class Grader:
 
     def __init__(self, plan: Plan, judges: Mapping[str, Judge], furniture: Furniture) -> None:
         self.plan = plan
-        self._judges = judges
-        self._furniture = furniture
+        self.judges = judges
+        self.furniture = furniture
 
     @classmethod
     @asynccontextmanager
@@ -77,14 +77,14 @@ class Grader:
         rebuilt = tuple(
             rebuild(source, handed_in.get(name), name=name) for name, source in sorted(self.plan.sources.items())
         )
-        async with open_room(self._furniture, caps=self.plan.caps, rung=self.plan.rung) as (room, keeper):
+        async with open_room(self.furniture, caps=self.plan.caps, rung=self.plan.rung) as (room, keeper):
             runs = tuple(
                 [
                     await run(
                         each,
                         room=room,
                         keeper=keeper,
-                        judge=self._judges.get(each.name),
+                        judge=self.judges.get(each.name),
                         chance=f"{self.plan.seed}/{each.name}",
                         limits=self.plan.limits,
                         only=only,
@@ -92,14 +92,15 @@ class Grader:
                     for each in rebuilt
                 ]
             )
-        return Graded(self._verdict(submission, rebuilt, runs), rebuilt, runs)
+        return Graded(self.verdict(submission, rebuilt, runs), rebuilt, runs)
 
     def refused(self, student: str, error: ProctorError) -> Graded:
         """Return the verdict on a submission that cannot be judged: the student's file, or a fault of ours."""
         ours = "" if isinstance(error, SubmissionError) else "a fault of ours: "
         return Graded(Verdict(student, self.plan.assignment, "not judged", reason=f"{ours}{error.what}"))
 
-    def _verdict(self, submission: Submission, rebuilt: tuple[Rebuilt, ...], runs: tuple[Run, ...]) -> Verdict:
+    def verdict(self, submission: Submission, rebuilt: tuple[Rebuilt, ...], runs: tuple[Run, ...]) -> Verdict:
+        """Return what all tests of a submission said together."""
         several = len(runs) > 1
         outcomes = tuple(
             replace(outcome, notebook=run.notebook if several else "") for run in runs for outcome in run.outcomes

@@ -86,6 +86,7 @@ RULES: Mapping[str, str] = {
     "block-judges": "a block compares nothing; asserts and checks stand outside",
     "block-around": "what stands around a block holds for both processes",
     "foreign-exception": "around a block, tests expect built-in exceptions, which cross as what they are",
+    "secret-in-block": "a block does not read `seed`, which the student's code could then know",
     "outside-block": "with blocks or hidden tests, the student's names are read in blocks only",
     "judge-cannot-see": "outside blocks, a test reads its own names and the opening cell's",
     "changes-outer": "a block changes nothing that was made outside it",

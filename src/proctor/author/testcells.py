@@ -20,6 +20,7 @@ DYNAMIC = words("dir eval exec globals input locals vars")  # `dir` and `vars` w
 SEEDS = frozenset(
     ("torch.manual_seed", "torch.random.manual_seed", "np.random.seed", "numpy.random.seed", "random.seed")
 )
+SECRET = "seed"  # of `descent.checks`: what is drawn from it may be seen, and tells nothing of what is drawn next
 SETTERS = ("torch.set_", "torch.use_deterministic", "np.set_", "np.seterr", "os.environ.", "os.putenv", "os.chdir")
 
 
@@ -116,6 +117,10 @@ def _check_names(code: Code, owners: Mapping[str, Code], found: Findings) -> Non
     if not any(owners[name].cell.name != OPENING for name in read & owners.keys()):
         what = f"the test '{code.cell.name}' reads no name that the student's cells bind"
         found.add(code.cell.line, "reads-nothing", what, "call what the student wrote")
+    for event in code.events:
+        if event.kind == "read" and event.block and event.name == SECRET and SECRET in owners:
+            what = f"a block of '{code.cell.name}' reads '{SECRET}', the secret that hidden tests draw from"
+            found.add(code.line(event), "secret-in-block", what, "draw with it outside, and read what was drawn")
     is_sealed = bool(blocks(code.tree) or code.hidden)
     for event in code.events:
         if event.kind != "read" or event.block or event.name not in owners or event.name in own:

@@ -135,7 +135,7 @@ def _assigned(node: ast.AST) -> Iterator[str]:
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
         targets = node.targets
-    elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
+    elif isinstance(node, ast.AugAssign | ast.NamedExpr) or (isinstance(node, ast.AnnAssign) and node.value):
         targets = [node.target]
     for target in targets:
         names = (each for each in ast.walk(target) if isinstance(each, ast.Name))

@@ -83,14 +83,14 @@ def _storable(text: str) -> str:
 def _share(value: Any) -> float | None:
     """Return the value of a last line as a number; None if it is none, which nbgrader takes for all points."""
     is_number = isinstance(value, int | float) or getattr(value, "shape", None) == ()
-    is_bool = isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
-    if is_bool or not is_number:
+    dtype = str(getattr(value, "dtype", ""))
+    if not is_number or isinstance(value, bool) or "bool" in dtype or "complex" in dtype:
         return None
     try:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-    except (TypeError, ValueError, RuntimeError):  # a complex one
+    except (TypeError, ValueError):  # an array of texts without a side
         return None
 
 
@@ -116,7 +116,8 @@ def _of_student(came: Came, *, hidden: bool) -> str:
     says = came.says if not hidden else _cut(came.says)
     place = f" (in '{came.place}', line {came.line}: {_cut(came.code)})" if came.place else ""
     frames = "" if hidden or came.frames.count(FRAME) < 2 else f"\n{came.frames}"
-    return (f"{came.kind}: {says}{place}" if says else f"{came.kind}{place}") + frames
+    kind = came.kind or "an error without a name"
+    return (f"{kind}: {says}{place}" if says else f"{kind}{place}") + frames
 
 
 def _cut(text: str) -> str:

@@ -50,6 +50,7 @@ BROKEN = [
     ("rebinds", f"{END}\nfor i in range(3):\n    def dense(x): pass", "    def", "'dense', which 'forward' binds too"),
     ("dynamic-names", f"{END}\nexec('a = 1')", "\nexec", "'exec' binds or reads names that cannot be seen"),
     ("dynamic-names", f"{END}\nprint(vars())", "\nprint", "'vars'"),
+    ("secret-in-block", block("drawn = seed + 1"), "    drawn", "reads 'seed', the secret that hidden tests draw from"),
     (
         "dynamic-names",
         f"import __main__\n{END}",

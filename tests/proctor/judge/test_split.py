@@ -150,7 +150,7 @@ def test_imports_of_an_opening_cell() -> None:
         ("x = 1\n### BEGIN HIDDEN TESTS\nassert x\n### END HIDDEN TESTS", 2),
         ("x = 1\nfor i in x:\n    a = 1\n    ### BEGIN HIDDEN TESTS\n    b = 2\n    ### END HIDDEN TESTS", 2),
         (
-            "a = 1\n### BEGIN HIDDEN TESTS\nb\n### END HIDDEN TESTS\nc\n### BEGIN HIDDEN TESTS\nd\n### END HIDDEN TESTS",
+            "a\n### BEGIN HIDDEN TESTS\nb\n### END HIDDEN TESTS\nc\n### BEGIN HIDDEN TESTS\nd\n### END HIDDEN TESTS",
             2,
         ),
         ("with student:\n    a = 1\n    ### BEGIN HIDDEN TESTS\n    b = 2\n    ### END HIDDEN TESTS\nassert a", 1),
