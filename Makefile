@@ -7,13 +7,13 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup book assignments demo serve lab test check bench-grading lint lock clean
+.PHONY: all help setup book assignments demo serve lab test check bench-grading bench-crossing lint lock clean
 
 all: assignments book demo  ## release the assignments, build the book, grade a demo class
 	@$(RUN) tools/summary.py
 
 help:  ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## install everything, into .venv and node_modules
 
@@ -44,6 +44,9 @@ check: assignments  ## try every assignment's tests against its table of wrong a
 
 bench-grading: assignments  ## time stock nbgrader and proctor on the same class
 	@$(RUN) benchmarks/grading.py
+
+bench-crossing: $(READY)  ## time a tensor on its way between test and student
+	@$(RUN) benchmarks/crossing.py
 
 lint: $(READY)  ## format, lint, types, spelling, import arrows
 	@ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo && codespell

@@ -180,7 +180,7 @@ def summed_up(measured: dict[str, list[tuple[float, int]]], stages: dict[str, fl
         "what": f"{STUDENTS} light submissions of a torch assignment, best of {rounds}",
         "command": "make bench-grading",
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{cpu()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "machine": machine(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "nbgrader")},
@@ -190,6 +190,11 @@ def summed_up(measured: dict[str, list[tuple[float, int]]], stages: dict[str, fl
         "peak_memory_mb": {way: round(max(peak for _, peak in runs) / 2**20) for way, runs in measured.items()},
         "seconds_per_stage": stages,
     }
+
+
+def machine() -> str:
+    """Return what this machine is, in words."""
+    return f"{cpu()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"
 
 
 def cpu() -> str:

@@ -59,7 +59,7 @@ def test_ci_runs_make_test() -> None:
     assert re.search(r"^exec make test$", read(".ci/run"), flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["author", "release", "check", "demo"])
+@pytest.mark.parametrize("command", ["author", "release", "check", "demo", "grade"])
 def test_documented_proctor_commands_exist(command: str) -> None:
     from proctor.cli import main
 
@@ -100,5 +100,5 @@ def test_no_notebook_is_tracked() -> None:
 
 
 def test_generated_folders_track_only_their_readme() -> None:
-    for folder in ("source", "release", "submitted", "autograded", "feedback"):
+    for folder in ("source", "release", "submitted", "autograded", "feedback", "records"):
         assert [name for name in tracked() if name.startswith(f"{folder}/")] == [f"{folder}/README.md"]

@@ -123,6 +123,8 @@ for umbrel in (3, 4):
 
 In one sentence: why does the order not matter?
 
++++
+
 ## Sorting (2 points)
 
 Write `ordered(items)`, which returns a sorted list.
@@ -289,7 +291,7 @@ loses: scale-hidden
 says: that no one has seen
 ```{code-cell} scale
 def scale(X):
-    return torch.tensor([3.0, 6.0])
+    return 3.0 * torch.arange(1, len(X) + 1)
 ```
 
 ## Right: adds

@@ -28,6 +28,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("room")
 
 
+@pytest.fixture(scope="session")
+def new_room() -> Any:
+    """What starts a keeper of a test's own."""
+    return rig.room
+
+
 @pytest.fixture(scope="module")
 def room(folder: Path) -> Iterator[Any]:
     """A keeper that has imported what notebooks import."""
