@@ -240,7 +240,8 @@ def _text_line(result: Result) -> str:
     verdict = result.verdict
     score = "-" if verdict.state == "not judged" else f"{verdict.score:g}/{verdict.max_score:g}"
     told = "; ".join(filter(None, [verdict.reason, f"again: {result.why}" if result.why else ""]))
-    state = verdict.state if result.graded else f"{verdict.state}, unchanged"
+    stood = not result.graded and verdict.state != "not judged"
+    state = f"{verdict.state}, unchanged" if stood else verdict.state
     return f"{verdict.student}  {score}  {state}" + (f": {one_line(told)}" if told else "")
 
 

@@ -69,7 +69,7 @@ class Keeper:
                 return answer
         except (Gone, TimeoutError) as error:
             raise EngineError(
-                f"the sandbox does not answer ({error or f'{limit:.0f} s'})",
+                f"the sandbox does not answer ({str(error) or f'{limit:.0f} s'})",
                 where=str(message["do"]),
                 todo="grade again",
             ) from error

@@ -31,7 +31,7 @@ class Result:
     """What became of one submission in this run."""
 
     verdict: Verdict
-    graded: bool  # now; False if the verdict stood already
+    graded: bool  # now; False if the verdict stood already, and for what cannot be judged
     why: str = ""  # in a clause, why a submission that had a verdict was graded again
 
 
@@ -181,7 +181,7 @@ class _Clerk:
         """Leave no grade where none was earned, and no stamp, so that the next run tries again."""
         async with self.writing:
             await asyncio.to_thread(take_back, self.course, student, self.plan.assignment)
-        return Result(self.grader.refused(student, error).verdict, graded=True)
+        return Result(self.grader.refused(student, error).verdict, graded=False)
 
 
 def _change(kept: Kept | None, key: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ import pytest
 
 from proctor.course import Course
 from proctor.release import release
+from proctor.sandbox import rung_here
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -214,6 +215,20 @@ def submit(course: Course) -> Submit:
         return path
 
     return hand_in
+
+
+@pytest.fixture
+def sandboxed() -> str:
+    """The rung of a real sandbox, for what would do harm or escape without one."""
+    if not rung_here():
+        pytest.skip(f"no sandbox here: {rung_here().why}")
+    return rung_here().name
+
+
+@pytest.fixture(params=["bubblewrap", "trusted"])
+def rung(request: pytest.FixtureRequest) -> str:
+    """Each rung, where this machine has it."""
+    return str(request.getfixturevalue("sandboxed") if request.param == "bubblewrap" else request.param)
 
 
 @pytest.fixture

@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode
 
-from proctor.check import SEED, Report, check
+from proctor.check import SEED, Engines, Report, check
 from proctor.course import Course
 from proctor.errors import CourseError
-from proctor.model import Outcome
+from proctor.model import Assignment, Outcome
 from proctor.plain import test_cells as cells_with_tests
+from proctor.sandbox import rung_here
 
 WRONG, OTHER_WRONG = "Wrong: types the visible answer in", "Wrong: subtracts"
 
 
 class Told:
-    """An engine that loses the cells it is told to, found by a piece of the answer; it fakes only the run."""
+    """Both engines, which lose the cells that they are told to, found by a piece of the answer; fakes only the run."""
 
-    def __init__(self, *lost: tuple[str, str, str]) -> None:
+    def __init__(self, *lost: tuple[str, str, str], apart: tuple[tuple[str, str, str], ...] = ()) -> None:
         self.lost = lost  # (text of the answer, cell, message)
-        self.ran: list[list[str]] = []
+        self.apart = apart  # lost plain, and not sealed
+        self.ran: list[list[str]] = []  # sealed
+        self.opened: dict[str, object] = {}
 
-    async def __call__(self, notebook: NotebookNode, /, *, seed: int) -> tuple[Outcome, ...]:
+    def __call__(
+        self, assignment: Assignment, /, *, seed: int, jobs: int, rung: str
+    ) -> AbstractAsyncContextManager[Engines]:
+        """Open them."""
+        self.opened = {"assignment": assignment.name, "seed": seed, "jobs": jobs, "rung": rung}
+        return nullcontext(Engines(self.run_sealed, self.run_plain))
+
+    async def run_sealed(self, notebook: NotebookNode, /) -> tuple[Outcome, ...]:
         """Return what was told."""
-        assert seed == SEED, "authors' runs repeat"
-        whole = "\n".join(cell.source for cell in notebook.cells)
         self.ran.append(list(cells_with_tests(notebook)))
-        says = {cell: message for text, cell, message in self.lost if text in whole}
+        return self._told(notebook, self.lost)
+
+    async def run_plain(self, notebook: NotebookNode, /) -> tuple[Outcome, ...]:
+        """Return the same, and what is lost only here."""
+        return self._told(notebook, (*self.lost, *self.apart))
+
+    @staticmethod
+    def _told(notebook: NotebookNode, lost: Sequence[tuple[str, str, str]]) -> tuple[Outcome, ...]:
+        whole = "\n".join(cell.source for cell in notebook.cells)
+        says = {cell: message for text, cell, message in lost if text in whole}
         return tuple(
-            Outcome(cell, "failed" if cell in says else "passed", 0.0, 1.0, says.get(cell, "")) for cell in self.ran[-1]
+            Outcome(cell, "failed" if cell in says else "passed", 0.0, 1.0, says.get(cell, ""))
+            for cell in cells_with_tests(notebook)
         )
 
 
@@ -45,8 +65,8 @@ def problems(report: Report) -> dict[str, Iterable[str]]:
     return {each.title: [problem.what for problem in each.problems] for each in report.findings if each.problems}
 
 
-def test_the_small_assignment_holds_in_real_kernels(unreleased: Course) -> None:
-    report = check(unreleased, "tiny")
+def test_the_small_assignment_holds_where_students_are_graded(unreleased: Course, rung: str) -> None:
+    report = check(unreleased, "tiny", rung=rung)
     assert problems(report) == {}
     assert [finding.title for finding in report.findings] == [
         "Reference",
@@ -65,46 +85,46 @@ def test_the_small_assignment_holds_in_real_kernels(unreleased: Course) -> None:
     assert "is 6 typed in?" in report.findings[2].lost[0].message
 
 
-def test_the_told_engine_agrees_when_told_the_truth(unreleased: Course) -> None:
-    assert check(unreleased, "tiny", engine=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)).holds
+def test_the_told_engines_agree_when_told_the_truth(unreleased: Course) -> None:
+    assert check(unreleased, "tiny", engines=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)).holds
 
 
 def test_a_wrong_answer_that_no_test_catches_is_reported(unreleased: Course) -> None:
-    report = check(unreleased, "tiny", engine=Told(*UNTOUCHED, CAUGHT))
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED, CAUGHT))
     assert problems(report) == {OTHER_WRONG: ["'add-cases' does not catch this answer"]}
     assert not report.holds
 
 
 def test_a_wrong_answer_that_loses_more_than_listed_is_reported(unreleased: Course) -> None:
     more = ("return 6 if x", "double-seen", "too much")
-    report = check(unreleased, "tiny", engine=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, more))
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, more))
     assert problems(report) == {WRONG: ["'double-seen' failed, unlisted: too much"]}
 
 
 def test_a_message_without_the_stated_words_is_reported(unreleased: Course) -> None:
     mute = ("return 6 if x", "double-hidden", "no")
-    report = check(unreleased, "tiny", engine=Told(*UNTOUCHED, mute, ALSO_CAUGHT))
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED, mute, ALSO_CAUGHT))
     assert problems(report) == {WRONG: ["no message holds 'is 6 typed in?': no"]}
 
 
 def test_a_right_answer_that_loses_points_is_reported(unreleased: Course) -> None:
-    report = check(unreleased, "tiny", engine=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, ("x + x", "double-seen", "odd")))
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, ("x + x", "double-seen", "odd")))
     assert problems(report) == {"Right: adds x to itself": ["'double-seen' failed: odd"]}
 
 
 def test_a_reference_that_loses_points_is_reported(unreleased: Course) -> None:
     lost = ("doubled_by_the_reference", "add-cases", "odd")
-    assert "Reference" in problems(check(unreleased, "tiny", engine=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, lost)))
+    assert "Reference" in problems(check(unreleased, "tiny", engines=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, lost)))
 
 
 def test_points_for_an_empty_answer_are_reported(unreleased: Course) -> None:
-    report = check(unreleased, "tiny", engine=Told(*UNTOUCHED[:2], CAUGHT, ALSO_CAUGHT))
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED[:2], CAUGHT, ALSO_CAUGHT))
     assert problems(report) == {"Untouched release": ["'add-cases' gives points for an empty answer"]}
 
 
 def test_an_empty_answer_must_read_which_task_is_open(unreleased: Course) -> None:
     mute = ("NotImplementedError", "add-cases", "NameError: name 'add' is not defined")
-    report = check(unreleased, "tiny", engine=Told(*UNTOUCHED[:2], mute, CAUGHT, ALSO_CAUGHT))
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED[:2], mute, CAUGHT, ALSO_CAUGHT))
     assert problems(report) == {
         "Untouched release": ["'add-cases' names no open task: NameError: name 'add' is not defined"]
     }
@@ -112,11 +132,61 @@ def test_an_empty_answer_must_read_which_task_is_open(unreleased: Course) -> Non
 
 @pytest.mark.parametrize(("full", "cells"), [(False, 2), (True, 3)])
 def test_a_slow_test_of_an_unchanged_cell_runs_only_in_full(unreleased: Course, full: bool, cells: int) -> None:
-    engine = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
-    check(unreleased, "tiny", full=full, jobs=1, engine=engine)
-    assert [len(ran) for ran in engine.ran] == [3, 3, 3, cells, 3], "only the fourth answer leaves 'double' as it is"
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
+    check(unreleased, "tiny", full=full, jobs=1, engines=told)
+    assert [len(ran) for ran in told.ran] == [3, 3, 3, cells, 3], "only the fourth answer leaves 'double' as it is"
 
 
 def test_an_unknown_assignment_is_named(unreleased: Course) -> None:
     with pytest.raises(CourseError, match="did you mean 'tiny'"):
         check(unreleased, "tinny")
+
+
+def test_the_tests_of_authors_are_the_same_on_every_run(unreleased: Course) -> None:
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
+    check(unreleased, "tiny", jobs=3, rung="trusted", engines=told)
+    assert told.opened == {"assignment": "tiny", "seed": SEED, "jobs": 3, "rung": "trusted"}
+
+
+def test_answers_run_in_the_strongest_sandbox_that_there_is(
+    unreleased: Course, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
+    check(unreleased, "tiny", engines=told)
+    assert told.opened["rung"] == rung_here().name or "trusted"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check(unreleased, "tiny", engines=told)
+    assert told.opened["rung"] == "trusted", "they are our own"
+
+
+def test_an_answer_judged_otherwise_under_validate_is_reported(unreleased: Course) -> None:
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, apart=(("x + x", "double-seen", "odd  one\nout"),))
+    report = check(unreleased, "tiny", engines=told)
+    assert problems(report) == {
+        "Right: adds x to itself": ["'double-seen' passed sealed, and plain failed: odd one out"]
+    }
+    (finding,) = [each for each in report.findings if each.problems]
+    assert finding.lost == (), "the sealed verdict is the one that counts"
+    assert finding.problems[0].todo.endswith("if both must be, say why in a line 'differs:'")
+
+
+def test_a_stated_difference_from_validate_is_none_to_report(unreleased: Course) -> None:
+    say_differs(unreleased)
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT, apart=(("x + x", "double-seen", "odd"),))
+    assert check(unreleased, "tiny", engines=told).holds
+
+
+def test_a_stated_difference_that_there_is_not_is_reported(unreleased: Course) -> None:
+    say_differs(unreleased)
+    report = check(unreleased, "tiny", engines=Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT))
+    assert problems(report) == {
+        "Right: adds x to itself": ["the sealed and the plain verdict agree, which is not stated"]
+    }
+
+
+def say_differs(course: Course) -> None:
+    path = course.assignments / "tiny" / "answers.md"
+    before = path.read_text(encoding="utf-8")
+    heading = "## Right: adds x to itself\n"
+    assert heading in before
+    path.write_text(before.replace(heading, f"{heading}differs: it looks at the frames above it\n"), encoding="utf-8")
