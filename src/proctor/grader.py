@@ -14,6 +14,7 @@ from proctor.model import Rebuilt, Run, Submission, Verdict
 from proctor.plan import Plan
 from proctor.rebuild import rebuild
 from proctor.rooms import Furniture, furnished, open_room
+from proctor.sandbox import Caps
 from proctor.sealed import run
 
 __all__ = ["Graded", "Grader"]
@@ -31,8 +32,9 @@ class Graded:
 class Grader:
     """Grades submissions of one assignment, several at once if asked to."""
 
-    def __init__(self, plan: Plan, judges: Mapping[str, Judge], furniture: Furniture) -> None:
+    def __init__(self, plan: Plan, judges: Mapping[str, Judge], furniture: Furniture, caps: Caps) -> None:
         self.plan = plan
+        self._caps = caps
         self.judges = judges
         self.furniture = furniture
 
@@ -45,14 +47,17 @@ class Grader:
             EngineError: a judge does not start, or the instructor's opening cell fails in it.
         """
         blank = {name: rebuild(source, None, name=name) for name, source in plan.sources.items()}
-        given = [step.source for each in blank.values() for step in each.steps if step.role == "given"]
+        steps = [step for each in blank.values() for step in each.steps]
+        given = [step.source for step in steps if step.role == "given"]
         async with AsyncExitStack() as stack:
             judges = {
                 name: await stack.enter_async_context(Judge.start(each.opening, seed=plan.seed))
                 for name, each in blank.items()
                 if any(step.role == "test" and is_sealed(step.source) for step in each.steps)
             }
-            yield cls(plan, judges, furnished(given, files=plan.files, device=plan.device))
+            copies = sum(step.role == "test" for step in steps)  # asleep beside what the student starts
+            caps = replace(plan.caps, processes=plan.caps.processes + copies)
+            yield cls(plan, judges, furnished(given, files=plan.files, device=plan.device), caps)
 
     async def take_in(self, folder: Path, student: str) -> Submission:
         """Read what a student handed in.
@@ -77,7 +82,7 @@ class Grader:
         rebuilt = tuple(
             rebuild(source, handed_in.get(name), name=name) for name, source in sorted(self.plan.sources.items())
         )
-        async with open_room(self.furniture, caps=self.plan.caps, rung=self.plan.rung) as (room, keeper):
+        async with open_room(self.furniture, caps=self._caps, rung=self.plan.rung) as (room, keeper):
             runs = tuple(
                 [
                     await run(

@@ -153,7 +153,7 @@ def test_answers_run_in_the_strongest_sandbox_that_there_is(
 ) -> None:
     told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
     check(unreleased, "tiny", engines=told)
-    assert told.opened["rung"] == rung_here().name or "trusted"
+    assert told.opened["rung"] == (rung_here().name or "trusted")
     monkeypatch.setenv("PATH", str(tmp_path))
     check(unreleased, "tiny", engines=told)
     assert told.opened["rung"] == "trusted", "they are our own"
@@ -182,6 +182,33 @@ def test_a_stated_difference_that_there_is_not_is_reported(unreleased: Course) -
     assert problems(report) == {
         "Right: adds x to itself": ["the sealed and the plain verdict agree, which is not stated"]
     }
+
+
+LIAR = """
+## Wrong: gives back what claims to equal anything
+loses: double-seen, double-hidden
+says: cannot be judged
+differs: under Validate the value itself decides what it equals
+```{code-cell} double
+class Six(int):
+    def __eq__(self, other):
+        return True
+    __hash__ = int.__hash__
+
+def double(x):
+    return Six(6)
+```
+"""
+
+
+def test_a_value_that_lies_is_believed_under_validate_only(unreleased: Course) -> None:
+    path = unreleased.assignments / "tiny" / "answers.md"
+    path.write_text(path.read_text(encoding="utf-8") + LIAR, encoding="utf-8")
+    report = check(unreleased, "tiny", rung="trusted")
+    assert problems(report) == {}
+    liar = report.findings[-1]
+    assert [outcome.cell for outcome in liar.lost] == ["double-seen", "double-hidden"]
+    assert liar.lost[0].message.startswith("'answer' holds ")
 
 
 def say_differs(course: Course) -> None:

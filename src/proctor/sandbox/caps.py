@@ -20,7 +20,7 @@ class Caps:
     """
 
     memory: int = 4 * GIB  # bytes; torch with a small model and its data takes one
-    processes: int = 128  # threads count too; snapshots of a notebook take one for each test
+    processes: int = 128  # threads count too; a pool of workers for each of 16 cores, some times over
     open_files: int = 1024  # in one process; the usual default of Linux
     file_size: int = 256 * MIB  # bytes of one file; larger than any data set of a course's
     scratch: int = 512 * MIB  # bytes in the temporary folder and in the working folder, each
