@@ -157,6 +157,7 @@ async def time_stages(course: Course) -> dict[str, float]:
     plan = plan_for(course, NAME)
     stages = dict.fromkeys(STAGES, 0.0)
     async with Grader.open(plan) as grader:
+        judge = await grader.judge_for(NAME)
         for number in range(5):
             student = f"student-{number:02}"
             with timed(stages, "intake"):
@@ -167,7 +168,7 @@ async def time_stages(course: Course) -> dict[str, float]:
             async with open_room(grader.furniture, caps=plan.caps, rung=plan.rung) as (room, keeper):
                 stages["open the sandbox"] += time.monotonic() - began
                 with timed(stages, "run and judge"):
-                    ran: Run = await run(rebuilt, room=room, keeper=keeper, judge=grader.judges[NAME], chance="0")
+                    ran: Run = await run(rebuilt, room=room, keeper=keeper, judge=judge, chance="0")
             with timed(stages, "record"):
                 record(course, submission, (rebuilt,), (ran,), grader.verdict(submission, (rebuilt,), (ran,)))
     return {name: round(seconds / 5, 3) for name, seconds in stages.items()}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proctor.errors import ProctorError, SubmissionError
+from proctor.errors import EngineError, ProctorError, SubmissionError
 from proctor.intake import intake
 from proctor.judge import Judge, is_sealed
+from proctor.keeper import Keeper
 from proctor.model import Rebuilt, Run, Submission, Verdict
 from proctor.plan import Plan
 from proctor.rebuild import rebuild
-from proctor.rooms import Furniture, furnished, open_room
-from proctor.sandbox import Caps
+from proctor.rooms import VISIBLE, Furniture, furnished, open_room
+from proctor.sandbox import Room
 from proctor.sealed import run
 
 __all__ = ["Graded", "Grader"]
@@ -32,32 +34,48 @@ class Graded:
 class Grader:
     """Grades submissions of one assignment, several at once if asked to."""
 
-    def __init__(self, plan: Plan, judges: Mapping[str, Judge], furniture: Furniture, caps: Caps) -> None:
+    def __init__(self, plan: Plan, stack: AsyncExitStack) -> None:
+        blank = {name: rebuild(source, None, name=name) for name, source in plan.sources.items()}
+        steps = [step for each in blank.values() for step in each.steps]
+        given = [step.source for step in steps if step.role == "given"]
+        copies = sum(step.role == "test" for step in steps)  # asleep beside what the student starts
         self.plan = plan
-        self._caps = caps
-        self.judges = judges
-        self.furniture = furniture
+        self.furniture = furnished(given, files=plan.files, device=plan.device)
+        self.caps = replace(plan.caps, processes=plan.caps.processes + copies)
+        self._stack = stack
+        self._openings = {name: each.opening for name, each in blank.items() if _has_sealed_tests(each)}
+        self._judges: dict[str, Judge | EngineError] = {}
+        self._starting = asyncio.Lock()
+        self._on_gpu = [0] * plan.gpus  # submissions that each GPU is busy with
 
     @classmethod
     @asynccontextmanager
     async def open(cls, plan: Plan) -> AsyncIterator[Grader]:
-        """Start a judge for each notebook with sealed tests.
+        """Give a grader; what it starts ends with the context."""
+        async with AsyncExitStack() as stack:
+            yield cls(plan, stack)
+
+    async def judge_for(self, name: str) -> Judge | None:
+        """Return the judge of a notebook, started when it is first asked for; None if no test of it is sealed.
 
         Raises:
-            EngineError: a judge does not start, or the instructor's opening cell fails in it.
+            EngineError: it does not start, or the instructor's opening cell fails in it.
         """
-        blank = {name: rebuild(source, None, name=name) for name, source in plan.sources.items()}
-        steps = [step for each in blank.values() for step in each.steps]
-        given = [step.source for step in steps if step.role == "given"]
-        async with AsyncExitStack() as stack:
-            judges = {
-                name: await stack.enter_async_context(Judge.start(each.opening, seed=plan.seed))
-                for name, each in blank.items()
-                if any(step.role == "test" and is_sealed(step.source) for step in each.steps)
-            }
-            copies = sum(step.role == "test" for step in steps)  # asleep beside what the student starts
-            caps = replace(plan.caps, processes=plan.caps.processes + copies)
-            yield cls(plan, judges, furnished(given, files=plan.files, device=plan.device), caps)
+        if name not in self._openings:
+            return None
+        async with self._starting:
+            if name not in self._judges:
+                self._judges[name] = await self._start_judge(name)
+        judge = self._judges[name]
+        if isinstance(judge, EngineError):
+            raise judge
+        return judge
+
+    async def _start_judge(self, name: str) -> Judge | EngineError:
+        try:
+            return await self._stack.enter_async_context(Judge.start(self._openings[name], seed=self.plan.seed))
+        except EngineError as error:
+            return error  # it would fail for everyone
 
     async def take_in(self, folder: Path, student: str) -> Submission:
         """Read what a student handed in.
@@ -82,29 +100,41 @@ class Grader:
         rebuilt = tuple(
             rebuild(source, handed_in.get(name), name=name) for name, source in sorted(self.plan.sources.items())
         )
-        async with open_room(self.furniture, caps=self._caps, rung=self.plan.rung) as (room, keeper):
-            runs = tuple(
-                [
-                    await run(
-                        each,
-                        room=room,
-                        keeper=keeper,
-                        judge=self.judges.get(each.name),
-                        chance=f"{self.plan.seed}/{each.name}",
-                        limits=self.plan.limits,
-                        only=only,
-                    )
-                    for each in rebuilt
-                ]
-            )
-        return Graded(self.verdict(submission, rebuilt, runs), rebuilt, runs)
+        with self._placed() as furniture:
+            async with open_room(furniture, caps=self.caps, rung=self.plan.rung) as (room, keeper):
+                runs = [await self._run(each, room, keeper, only) for each in rebuilt]
+        return Graded(self.verdict(submission, rebuilt, runs), rebuilt, tuple(runs))
+
+    async def _run(self, rebuilt: Rebuilt, room: Room, keeper: Keeper, only: Collection[str] | None) -> Run:
+        return await run(
+            rebuilt,
+            room=room,
+            keeper=keeper,
+            judge=await self.judge_for(rebuilt.name),
+            chance=f"{self.plan.seed}/{rebuilt.name}",
+            limits=self.plan.limits,
+            only=only,
+        )
+
+    @contextmanager
+    def _placed(self) -> Iterator[Furniture]:
+        """Give what a sandbox shows, with the GPU that is the least busy if there are several to choose from."""
+        if not self._on_gpu:
+            yield self.furniture
+            return
+        index = self._on_gpu.index(min(self._on_gpu))
+        self._on_gpu[index] += 1
+        try:
+            yield replace(self.furniture, environment={**self.furniture.environment, VISIBLE: str(index)})
+        finally:
+            self._on_gpu[index] -= 1
 
     def refused(self, student: str, error: ProctorError) -> Graded:
         """Return the verdict on a submission that cannot be judged: the student's file, or a fault of ours."""
         ours = "" if isinstance(error, SubmissionError) else "a fault of ours: "
         return Graded(Verdict(student, self.plan.assignment, "not judged", reason=f"{ours}{error.what}"))
 
-    def verdict(self, submission: Submission, rebuilt: tuple[Rebuilt, ...], runs: tuple[Run, ...]) -> Verdict:
+    def verdict(self, submission: Submission, rebuilt: Sequence[Rebuilt], runs: Sequence[Run]) -> Verdict:
         """Return what all tests of a submission said together."""
         several = len(runs) > 1
         outcomes = tuple(
@@ -122,7 +152,12 @@ class Grader:
             rung=self.plan.rung,
             seconds=sum(run.seconds for run in runs),
             memory=max((run.memory for run in runs), default=0),
+            seed=None if self.plan.is_secret else self.plan.seed,
         )
+
+
+def _has_sealed_tests(rebuilt: Rebuilt) -> bool:
+    return any(step.role == "test" and is_sealed(step.source) for step in rebuilt.steps)
 
 
 def _first(clauses: list[str]) -> str:

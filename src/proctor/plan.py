@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +25,7 @@ __all__ = ["TEST", "Plan", "key_of", "plan_for"]
 Notebook = Mapping[str, Any]  # as nbformat reads it
 
 RELIES_ON = ("torch", "numpy", "ipython", "graded-descent-course")  # another version of one may change a verdict
+HERE = Path(__file__).parent
 TEST = "test:"  # what the parts of a key that belong to one test begin with
 
 
@@ -37,7 +38,9 @@ class Plan:
     seed: int  # of the hidden tests
     rung: str  # what is to hold the student's code: "bubblewrap" or "trusted"
     files: Path | None = None  # folder of the assignment's other files
+    is_secret: bool = True  # the seed is the assignment's own
     device: str = "cpu"
+    gpus: int = 0  # that `device` leaves to choose from
     limits: Limits = LIMITS
     caps: Caps = field(default_factory=Caps)
 
@@ -72,13 +75,16 @@ def plan_for(
             f"there is no source notebook for {name!r}", where=f"'{folder}'", todo=f"proctor release {name}"
         )
     released = course.release / name
+    chosen = _device(device)
     return Plan(
         name,
         sources,
         draw_seed(course, name) if seed is None else seed,
         _rung(trusted=trusted),
         files=released if released.is_dir() else None,
-        device=_device(device),
+        is_secret=seed is None,
+        device=chosen,
+        gpus=_gpus() if chosen == "cuda" else 0,
         limits=limits,
     )
 
@@ -109,18 +115,28 @@ def _rung(*, trusted: bool) -> str:
 def _device(wanted: str) -> str:
     if wanted != "auto":
         return wanted
-    return "cuda" if Path("/dev/nvidia0").exists() else "cpu"
+    return "cuda" if _gpus() else "cpu"
 
 
-def key_of(plan: Plan, submission: Submission) -> dict[str, str]:
-    """Return what a verdict rests on, part by part, as digests."""
+def _gpus() -> int:
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def key_of(plan: Plan, submission: Submission, packages: Sequence[Path] = ()) -> dict[str, str]:
+    """Return what a verdict rests on, part by part, as digests.
+
+    Args:
+        plan: how it is graded.
+        submission: what was handed in.
+        packages: folders and files that the sandbox shows beside this Python's own.
+    """
     parts = {
         "the submission": submission.digest,
         "the instructor's cells": _digest([_cells(source, tests=False) for source in plan.sources.values()]),
         "the seed": _digest(plan.seed),
         "the limits": _digest([repr(plan.limits), repr(plan.caps)]),
         "the device": plan.device,
-        "the installed packages": _digest([sys.version, *map(_version, RELIES_ON), _own_code()]),
+        "the installed programs": _digest([sys.version, *map(_version, RELIES_ON), *map(_code, (HERE, *packages))]),
     }
     for name, source in plan.sources.items():
         for cell in _cells(source, tests=True):
@@ -149,8 +165,7 @@ def _version(package: str) -> str:
 
 
 @cache
-def _own_code() -> str:
-    """Return a digest of the code that decides: it may change without a new version while it is developed."""
-    folder = Path(__file__).parent
-    files = sorted(path for path in folder.rglob("*.py"))
+def _code(place: Path) -> str:
+    """Return a digest of a package's code: it may change without a new version while it is developed."""
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:32]

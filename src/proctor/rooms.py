@@ -17,10 +17,11 @@ from proctor.channel import Channel
 from proctor.keeper import Keeper
 from proctor.sandbox import Caps, Place, Room, room
 
-__all__ = ["Furniture", "Rooms", "furnished", "imports_of", "open_room"]
+__all__ = ["SEED", "VISIBLE", "Furniture", "Rooms", "furnished", "imports_of", "open_room"]
 
 MAIN = Path(__file__).parent / "inside" / "main.py"
 SEED = "DESCENT_SEED"  # the secret itself stays with the judge
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 DATA = "DESCENT_DATA"  # names the folder of data sets that notebooks read, outside the sandbox and in it
 
 
@@ -44,9 +45,9 @@ def furnished(sources: Sequence[str], *, files: Path | None = None, device: str 
         device: "cpu", or "cuda" with or without a number.
     """
     modules = tuple(dict.fromkeys(name for source in sources for name in imports_of(source)))
-    environment = {SEED: "0", "CUDA_VISIBLE_DEVICES": device.partition(":")[2] if device != "cpu" else ""}
-    if device == "cuda":
-        del environment["CUDA_VISIBLE_DEVICES"]  # all that there are
+    environment = {SEED: "0"}
+    if device != "cuda":  # which stands for all that there are
+        environment[VISIBLE] = device.partition(":")[2]
     if data := os.environ.get(DATA):
         environment[DATA] = str(Path(data).resolve())
     return Furniture(modules, _packages(modules), files, environment, gpu=device != "cpu")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from proctor.course import Course
@@ -72,13 +71,9 @@ def grade(
     plan = plan_for(course, name, seed=seed, device=device, trusted=trusted)
     chosen = tuple(dict.fromkeys(students)) or submitters_on_disk(course, name)
     _refuse_unknown(course, name, chosen)
-    at_once = jobs or (os.cpu_count() or 1 if plan.device == "cpu" else _gpus())
+    at_once = jobs or (os.cpu_count() or 1 if plan.device == "cpu" else max(plan.gpus, 1))
     progress = Progress(len(chosen))
     return asyncio.run(grade_class(course, plan, chosen, jobs=at_once, force=force, progress=progress, tell=tell))
-
-
-def _gpus() -> int:
-    return len(list(Path("/dev").glob("nvidia[0-9]*"))) or 1
 
 
 def _refuse_unknown(course: Course, name: str, students: Sequence[str]) -> None:
@@ -152,7 +147,7 @@ class _Clerk:
         kept = self.store.read(student)
         try:
             submission = await self.grader.take_in(self.course.submitted / student / self.plan.assignment, student)
-            key = key_of(self.plan, submission)
+            key = key_of(self.plan, submission, self.grader.furniture.packages)
             change = "asked for" if self.force and kept else _change(kept, key)
             if kept and not change and self._stands(student):
                 return Result(kept.verdict, graded=False)

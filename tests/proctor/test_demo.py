@@ -1,8 +1,7 @@
-"""The demo grades a made-up class with stock nbgrader, one alone at a time, and touches nobody else."""
+"""The demo grades a made-up class as any class is graded, and touches nobody else."""
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import shutil
 from pathlib import Path
@@ -12,9 +11,8 @@ import pytest
 from proctor.course import Course
 from proctor.demo import Demo, demo
 from proctor.gradebook import submitters
-from proctor.model import Outcome, Verdict
 
-CELL_LIMIT = 4  # s; the endless cell runs this long
+CELL_LIMIT = 2  # s; the endless cell runs this long
 
 
 @pytest.fixture(scope="session")
@@ -33,16 +31,12 @@ def again(graded: tuple[Course, Demo], tmp_path: Path) -> Course:
     return Course(Path(shutil.copytree(graded[0].root, tmp_path / "course")))
 
 
-class Quick:
-    """An engine that gives everyone full points at once, to see who is graded."""
-
-    def __init__(self) -> None:
-        self.graded: list[str] = []
-
-    async def __call__(self, student: str, /) -> Verdict:
-        """Note the student."""
-        self.graded.append(student)
-        return Verdict(student, "tiny", "not judged", reason="nobody looked")
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The students who would get new feedback, whose pages nobody writes here."""
+    asked: list[str] = []
+    monkeypatch.setattr("proctor.demo.write_feedback", lambda _course, _name, students: asked.extend(students))
+    return asked
 
 
 def scores(graded: Demo) -> dict[str, tuple[str, float]]:
@@ -68,8 +62,8 @@ def test_everyone_gets_what_their_submission_was_made_for(graded: tuple[Course, 
 
 def test_reasons_are_sentences_for_a_student(graded: tuple[Course, Demo]) -> None:
     reasons = {verdict.student: verdict.reason for verdict in graded[1].verdicts}
-    assert reasons["demo-zeno"] == f"cell 'add-cases' ran past {CELL_LIMIT} s and was stopped"
-    assert reasons["demo-otto"].startswith("the notebook is not valid JSON (line ")
+    assert reasons["demo-zeno"] == f"test 'add-cases': your code ran past {CELL_LIMIT} s and was stopped"
+    assert reasons["demo-otto"].startswith("'tiny.ipynb' is not complete: it breaks off in line ")
     assert reasons["demo-ada"] == ""
 
 
@@ -96,62 +90,60 @@ def test_real_students_are_not_touched(graded: tuple[Course, Demo]) -> None:
     assert not (course.autograded / "ida").exists()
 
 
-def test_a_second_run_grades_nothing(again: Course) -> None:
-    engine = Quick()
-    result = demo(again, "tiny", cell_limit=CELL_LIMIT, engine=engine)
-    assert (engine.graded, result.graded) == ([], 0)
+def test_a_second_run_grades_nothing(again: Course, pages: list[str]) -> None:
+    result = demo(again, "tiny", cell_limit=CELL_LIMIT)
+    assert (result.graded, pages) == (0, [])
     assert scores(result)["demo-ada"] == ("complete", 5.0)
+    assert result.surprises == ()
 
 
-def test_another_limit_grades_everyone_again(again: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proctor.demo.write_feedback", no_feedback)
-    engine = Quick()
-    demo(again, "tiny", cell_limit=CELL_LIMIT + 1, engine=engine)
-    assert len(engine.graded) == 10
+def test_verdicts_are_read_back_as_they_were(graded: tuple[Course, Demo], again: Course, pages: list[str]) -> None:
+    assert demo(again, "tiny", cell_limit=CELL_LIMIT).verdicts == graded[1].verdicts
+    assert pages == []
 
 
-def test_only_what_is_missing_is_graded_again(again: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_limit_grades_everyone_again(again: Course, pages: list[str]) -> None:
+    result = demo(again, "tiny", cell_limit=CELL_LIMIT - 1)
+    assert result.graded == 9, "all but the broken file"
+    assert sorted(pages) == sorted(each.student for each in result.pupils if each.student != "demo-otto")
+
+
+def test_only_what_is_missing_is_graded_again(again: Course, pages: list[str]) -> None:
     """What an interrupted run leaves, and what someone deleted."""
-    monkeypatch.setattr("proctor.demo.write_feedback", no_feedback)
-    (again.build / "demo" / "tiny" / "demo-alan.json").unlink()
+    (again.root / "records" / "tiny" / "demo-alan.json").unlink()
     shutil.rmtree(again.autograded / "demo-ada")
-    engine = Quick()
-    result = demo(again, "tiny", cell_limit=CELL_LIMIT, engine=engine)
-    assert sorted(engine.graded) == ["demo-ada", "demo-alan"]
-    assert set(result.surprises) == {"demo-ada", "demo-alan"}, "nobody looked at them"
+    shutil.rmtree(again.feedback / "demo-noor")
+    result = demo(again, "tiny", cell_limit=CELL_LIMIT)
+    assert result.graded == 2
+    assert sorted(pages) == ["demo-ada", "demo-alan", "demo-noor"]
+    assert (again.autograded / "demo-ada" / "tiny" / "tiny.ipynb").is_file()
 
 
-def test_an_interrupted_run_keeps_what_is_graded(again: Course) -> None:
-    shutil.rmtree(again.build / "demo")
-
-    class Interrupted(Quick):
-        async def __call__(self, student: str, /) -> Verdict:
-            if len(self.graded) == 3:
-                raise asyncio.CancelledError
-            return await super().__call__(student)
-
-    with pytest.raises(asyncio.CancelledError):
-        demo(again, "tiny", cell_limit=CELL_LIMIT, jobs=1, engine=Interrupted())
-    kept = {path.stem for path in (again.build / "demo" / "tiny").glob("*.json")}
-    assert kept == {"demo-ada", "demo-grace", "demo-alan"}
+def test_a_verdict_that_a_submission_was_not_made_for_is_a_surprise(again: Course, pages: list[str]) -> None:
+    row = again.assignments / "tiny" / "answers.md"
+    row.write_text(row.read_text(encoding="utf-8").replace("return x + x", "return x + 1"), encoding="utf-8")
+    result = demo(again, "tiny", cell_limit=CELL_LIMIT)
+    assert result.surprises == ("demo-grace",)
+    assert pages == ["demo-grace"]
 
 
-def test_students_that_the_class_no_longer_has_disappear(again: Course) -> None:
+def test_students_that_the_class_no_longer_has_disappear(again: Course, pages: list[str]) -> None:
     stranger = again.submitted / "demo-old" / "tiny"
     stranger.mkdir(parents=True)
     other = again.submitted / "demo-old" / "other"
     other.mkdir()
-    demo(again, "tiny", cell_limit=CELL_LIMIT, engine=Quick())
+    demo(again, "tiny", cell_limit=CELL_LIMIT)
     assert not stranger.exists()
     assert other.exists(), "another assignment's work stays"
+    assert pages == []
 
 
-def test_a_verdict_is_read_back_as_it_was(graded: tuple[Course, Demo]) -> None:
-    course, result = graded
-    read = demo(course, "tiny", cell_limit=CELL_LIMIT, engine=Quick())
-    assert read.verdicts == result.verdicts
-    assert isinstance(read.verdicts[0].outcomes[0], Outcome)
-
-
-async def no_feedback(*_arguments: object) -> None:
-    """Stand in for nbgrader's pages where nothing was autograded."""
+def test_without_a_sandbox_the_class_is_trusted(
+    again: Course, pages: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (again.root / "records" / "tiny" / "demo-ada.json").unlink()
+    result = demo(again, "tiny", cell_limit=CELL_LIMIT)
+    assert (result.rung, result.verdicts[0].rung) == ("trusted", "trusted")
+    assert result.surprises == ()
+    assert "demo-ada" in pages

@@ -89,12 +89,10 @@ def test_a_dying_process_crashes_its_cell_and_no_other(run: Run) -> None:
 
 def test_a_cell_that_ignores_the_interrupt_is_killed(run: Run, tmp_path: Path, gone: Gone) -> None:
     stubborn = f"""
-import os, pathlib
+import os, pathlib, signal
 pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
-while True:
-    try:
-        while True: pass
-    except KeyboardInterrupt: pass
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+while True: pass
 """
 
     async def go() -> tuple[Outcome, ...]:

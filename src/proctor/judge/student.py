@@ -12,7 +12,7 @@ from typing import Any
 from proctor.inside import wire
 from proctor.judge.split import Block, Test, import_statements
 
-__all__ = ["Came", "LostError", "Side", "StoppedError", "StudentError"]
+__all__ = ["Came", "Side", "StoppedError", "StudentError"]
 
 UNSENT = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)  # imports make them anew over there
 
@@ -22,10 +22,6 @@ LINES = 10**6  # more than any cell has: a longer number would be a message
 
 class StudentError(Exception):
     """The student's code raised something that no test can expect."""
-
-
-class LostError(AssertionError):
-    """A test reads a value that could not leave the student's process."""
 
 
 class StoppedError(BaseException):

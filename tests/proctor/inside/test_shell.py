@@ -279,8 +279,8 @@ def test_an_interrupt_between_cells_changes_nothing(plain: Any) -> None:
 
 
 def test_a_module_beside_the_notebook_is_never_imported(plain: Any, folder: Any) -> None:
-    (folder / "colorsys.py").write_text("stolen = True")
-    ended, outputs = plain.cell("import colorsys\ncolorsys.stolen")
-    (folder / "colorsys.py").unlink()
+    (folder / "beside.py").write_text("stolen = True")
+    ended, outputs = plain.cell("import os\nassert os.path.exists('beside.py')\nimport beside")
+    (folder / "beside.py").unlink()
     assert ended == "error"
-    assert outputs[-1]["ename"] == "AttributeError"
+    assert outputs[-1]["ename"] == "ModuleNotFoundError"
