@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,9 +71,12 @@ class Grader:
             raise judge
         return judge
 
+    def _judge(self, opening: str) -> AbstractAsyncContextManager[Judge]:
+        return Judge.start(opening, seed=self.plan.seed, files=self.plan.files)
+
     async def _start_judge(self, name: str) -> Judge | EngineError:
         try:
-            return await self._stack.enter_async_context(Judge.start(self._openings[name], seed=self.plan.seed))
+            return await self._stack.enter_async_context(self._judge(self._openings[name]))
         except EngineError as error:
             return error  # it would fail for everyone
 

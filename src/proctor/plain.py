@@ -61,7 +61,7 @@ async def _run_cell(session: Any, keeper: Keeper, cell: NotebookNode, *, limit: 
         return Outcome("", "crashed", 0.0, 0.0, "the notebook's process ended while this cell ran"), False
     if ended in ("late", "stuck"):
         return Outcome("", "timed out", 0.0, 0.0, f"ran past {limit:.0f} s and was stopped"), ended == "late"
-    said = verdict_of_outputs(outputs)
+    said = verdict_of_outputs(ended, outputs)
     if said.share is not None:
         why = "the test cell ends in a value, which nbgrader takes for points: assign it to a name"
         return Outcome("", "failed", 0.0, 0.0, why), True

@@ -18,7 +18,7 @@ from typing import Any
 from proctor.channel import Channel, Gone, channel_pair
 from proctor.errors import EngineError
 from proctor.judge import Judge, Said, is_sealed, points
-from proctor.keeper import ANSWER, Keeper, Session
+from proctor.keeper import ANSWER, Ending, Keeper, Session
 from proctor.model import Outcome, Rebuilt, Run, Step
 from proctor.sandbox import Room
 
@@ -216,6 +216,8 @@ class _Runner:
         for index in list(self.copies):
             began = time.monotonic()
             said = await self._try(index, self.copies.pop(index))
+            if said.printed:
+                self.outputs[index] = ({"output_type": "stream", "name": "stdout", "text": said.printed},)
             outcomes.append(_outcome(self.steps[index], said, seconds=time.monotonic() - began))
             await self._sweep()
         return tuple(outcomes)
@@ -256,7 +258,7 @@ class _Runner:
             return Said("crashed", "your code ended its process")
         if ended in ("late", "stuck"):
             return Said("timed out", f"ran past {limit:.0f} s and was stopped")
-        return verdict_of_outputs(outputs)
+        return verdict_of_outputs(ended, outputs)
 
 
 def _called(step: Step) -> str:
@@ -279,7 +281,7 @@ def _outcome(step: Step, said: Said, *, seconds: float) -> Outcome:
     )
 
 
-def verdict_of_outputs(outputs: tuple[Mapping[str, Any], ...]) -> Said:
+def verdict_of_outputs(ended: Ending, outputs: tuple[Mapping[str, Any], ...]) -> Said:
     """Return what a test that ran wholly beside the student's code said, as nbgrader reads it."""
     for output in outputs:
         if output.get("output_type") == "error":
@@ -288,7 +290,7 @@ def verdict_of_outputs(outputs: tuple[Mapping[str, Any], ...]) -> Said:
         if output.get("output_type") == "execute_result":
             data = output.get("data")
             return Said("passed", share=_number(data.get("text/plain") if type(data) is dict else None))
-    return Said("passed")
+    return Said("passed") if ended == "well" else Said("failed", "the cell did not end well")
 
 
 def _number(text: object) -> float | None:

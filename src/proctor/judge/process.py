@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from proctor.channel import Channel, Gone, channel_pair
@@ -33,14 +35,21 @@ class Judge:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, opening: str, *, seed: int) -> AsyncIterator[Judge]:
+    async def start(cls, opening: str, *, seed: int, files: Path | None = None) -> AsyncIterator[Judge]:
         """Start the process and run the opening cell in it; nothing of it is left afterwards.
+
+        Args:
+            opening: source of the opening cell.
+            seed: the secret one.
+            files: folder of the assignment's files, which the tests may read: a copy is the current folder.
 
         Raises:
             EngineError: the process does not start, or the instructor's opening cell fails in it.
         """
         control, theirs = channel_pair()
         with tempfile.TemporaryDirectory(prefix="proctor-judge-", ignore_cleanup_errors=True) as folder:
+            if files is not None:
+                shutil.copytree(files, folder, dirs_exist_ok=True)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-B", "-m", "proctor.judge.main", str(theirs.fileno())),
                 cwd=folder,

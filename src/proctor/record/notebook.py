@@ -42,8 +42,8 @@ VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 def autograded_notebook(rebuilt: Rebuilt, run: Run | None, *, checksums: Mapping[str, str]) -> NotebookNode:
     """Return the notebook as nbgrader would have autograded it, hidden parts left out.
 
-    A test's outputs are its verdict, written so that nbgrader's own `determine_grade` reads exactly the points that it
-    earned. All other outputs and the student's own texts are cleaned.
+    A test's outputs are what its visible blocks printed, and its verdict, written so that nbgrader's own
+    `determine_grade` reads exactly the points that it earned. All other outputs and texts of the student are cleaned.
 
     Args:
         rebuilt: the cells, in order.
@@ -58,12 +58,13 @@ def autograded_notebook(rebuilt: Rebuilt, run: Run | None, *, checksums: Mapping
         cell["id"] = ids[index]
         if step.role in STUDENTS and cell.cell_type == "markdown":
             words = max(0, words - len(cell.source.encode()))
-        if step.role == "test":
-            cell["outputs"] = _verdict(step, outcomes.get(step.name))
-        elif step.kind == "code" and run is not None:
+        if step.kind == "code" and run is not None:
             outputs = clean_outputs(run.outputs.get(index, ()), cap=min(CELL_LIMIT, left))
             left = max(0, left - sum(map(size, outputs)))
             cell["outputs"] = [_node(output) for output in outputs]
+        if step.role == "test":
+            printed = [output for output in cell["outputs"] if output.get("name") == "stdout"]
+            cell["outputs"] = [*printed, *_verdict(step, outcomes.get(step.name))]
         cells.append(cell)
     notebook: NotebookNode = new_notebook(cells=cells, metadata=METADATA)  # type: ignore[no-untyped-call]  # untyped
     return notebook
