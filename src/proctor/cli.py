@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+WRONG_USAGE = 2  # as click exits
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 names = click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -156,9 +157,13 @@ def grade(name: str, students: tuple[str, ...], as_json: bool, **options: Any) -
     Example: proctor grade backprop --jobs 4
     """
     from proctor.schedule import grade as grade_now
+    from proctor.schedule import refuse_unknown
 
     with _said():
         course = find_course(Path.cwd())
+    with _said(code=WRONG_USAGE):
+        refuse_unknown(course, name, students)
+    with _said():
         show = _json_line if as_json else _text_line
         results = grade_now(course, name, students, tell=lambda result: click.echo(show(result)), **options)
         click.echo(_summary(name, results), err=True)
@@ -188,18 +193,18 @@ def _refuse_unknown(course: Course, names: Sequence[str]) -> None:
             course.assignment(name)
         except CourseError as error:
             click.echo(f"proctor: {error}", err=True)
-            sys.exit(2)
+            sys.exit(WRONG_USAGE)
 
 
 @contextmanager
-def _said(*, stop: bool = True) -> Iterator[None]:
+def _said(*, stop: bool = True, code: int = 1) -> Iterator[None]:
     """Print an error of ours without a traceback; an interrupt ends everything with one line."""
     try:
         yield
     except ProctorError as error:
         click.echo(f"proctor: {error}", err=True)
         if stop:
-            sys.exit(1)
+            sys.exit(code)
     except KeyboardInterrupt:
         click.echo("proctor: interrupted; run the same command again to go on", err=True)
         sys.exit(INTERRUPTED)

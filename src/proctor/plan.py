@@ -108,7 +108,8 @@ def _rung(*, trusted: bool) -> str:
     raise EngineError(
         f"there is no sandbox for the students' code: {rung.why}",
         where="this machine",
-        todo="install bubblewrap; or, where you trust every submission, say --trusted",
+        todo="install bubblewrap; or, where you trust every submission, say --trusted "
+        "(to nbgrader: --SealedAutograde.trusted=True)",
     )
 
 
@@ -132,20 +133,25 @@ def key_of(plan: Plan, submission: Submission, packages: Sequence[Path] = ()) ->
     """
     parts = {
         "the submission": submission.digest,
-        "the instructor's cells": _digest([_cells(source, tests=False) for source in plan.sources.values()]),
+        "the instructor's cells": _digest([_without_tests(source) for source in plan.sources.values()]),
         "the seed": _digest(plan.seed),
         "the limits": _digest([repr(plan.limits), repr(plan.caps)]),
         "the device": plan.device,
         "the installed programs": _digest([sys.version, *map(_version, RELIES_ON), *map(_code, (HERE, *packages))]),
     }
     for name, source in plan.sources.items():
-        for cell in _cells(source, tests=True):
-            parts[f"{TEST}{name}/{cell['metadata']['nbgrader']['grade_id']}"] = _digest(cell["source"])
+        above = 0
+        for cell in source["cells"]:
+            if _is_test(cell):  # what it asks, what it is worth, and of which cells it sees the work
+                marks = cell["metadata"]["nbgrader"]
+                parts[f"{TEST}{name}/{marks['grade_id']}"] = _digest([cell["source"], marks, above])
+            else:
+                above += 1
     return parts
 
 
-def _cells(source: Mapping[str, Any], *, tests: bool) -> list[Any]:
-    return [cell for cell in source["cells"] if _is_test(cell) == tests]
+def _without_tests(source: Notebook) -> list[Any]:
+    return [cell for cell in source["cells"] if not _is_test(cell)]
 
 
 def _is_test(cell: Mapping[str, Any]) -> bool:

@@ -62,9 +62,7 @@ def make_class(assignment: Assignment, rows: Sequence[Row], released: str) -> tu
     )
 
 
-def _pupil(
-    name: str, note: str, notebook: Notebook, *, state: str = "complete", score: float | None = None
-) -> Pupil:
+def _pupil(name: str, note: str, notebook: Notebook, *, state: str = "complete", score: float | None = None) -> Pupil:
     return Pupil(f"{DEMO_PREFIX}{name}", note, _text(notebook), state, score)
 
 

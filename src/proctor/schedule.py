@@ -18,11 +18,11 @@ from proctor.course import Course
 from proctor.errors import CourseError, ProctorError
 from proctor.grader import Graded, Grader
 from proctor.lanes import Progress, side_by_side
-from proctor.model import Outcome, Submission, Verdict
+from proctor.model import Run, Submission, Verdict
 from proctor.plan import TEST, Plan, key_of, plan_for
 from proctor.record import Kept, Store, record, take_back
 
-__all__ = ["Result", "grade", "grade_class", "submitters_on_disk"]
+__all__ = ["Result", "grade", "grade_class", "refuse_unknown", "submitters_on_disk"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Result:
 
 def submitters_on_disk(course: Course, name: str) -> tuple[str, ...]:
     """Return the ids of all students with a folder of this assignment in `submitted/`, sorted."""
-    return tuple(sorted(path.parent.name for path in course.submitted.glob(f"*/{name}") if path.is_dir()))
+    students = course.submitted.glob("[!.]*")
+    return tuple(sorted(folder.name for folder in students if (folder / name).is_dir()))
 
 
 def grade(
@@ -68,30 +69,40 @@ def grade(
         CourseError: there is no such assignment or student, or the gradebook cannot be used.
         EngineError: no sandbox can be had, or the instructor's own cells fail.
     """
-    plan = plan_for(course, name, seed=seed, device=device, trusted=trusted)
+    refuse_unknown(course, name, students)
     chosen = tuple(dict.fromkeys(students)) or submitters_on_disk(course, name)
-    _refuse_unknown(course, name, chosen)
-    at_once = jobs or (os.cpu_count() or 1 if plan.device == "cpu" else max(plan.gpus, 1))
-    progress = Progress(len(chosen))
-    return asyncio.run(grade_class(course, plan, chosen, jobs=at_once, force=force, progress=progress, tell=tell))
-
-
-def _refuse_unknown(course: Course, name: str, students: Sequence[str]) -> None:
-    known = submitters_on_disk(course, name)
-    if not known:
+    if not chosen:
         raise CourseError(
             f"nobody has handed in {name!r}",
             where=f"'{course.submitted}' holds no folder STUDENT/{name}",
             todo="collect first: nbgrader collect, or nbgrader zip_collect",
         )
+    plan = plan_for(course, name, seed=seed, device=device, trusted=trusted)
+    at_once = jobs or (os.cpu_count() or 1 if plan.device == "cpu" else max(plan.gpus, 1))
+    progress = Progress(len(chosen))
+    return asyncio.run(grade_class(course, plan, chosen, jobs=at_once, force=force, progress=progress, tell=tell))
+
+
+def refuse_unknown(course: Course, name: str, students: Sequence[str]) -> None:
+    """Look whether names are names of something.
+
+    Raises:
+        CourseError: no such assignment, or nothing of such a student's; with a suggestion.
+    """
+    known = tuple(sorted({path.parent.name for path in course.source.glob("*/*.ipynb")}))
+    if name not in known:
+        what, todo = f"there is no source notebook for {name!r}", f"proctor release {name}"
+        raise CourseError(what, where=f"'{course.source}'", todo=_meant(name, known) or todo)
+    known = submitters_on_disk(course, name)
     for student in students:
         if student not in known:
-            near = get_close_matches(student, known, n=1)
-            raise CourseError(
-                f"{student!r} has handed in nothing for {name!r}",
-                where=f"'{course.submitted}'",
-                todo=f"did you mean {near[0]!r}?" if near else "look at the folder's names",
-            )
+            what, todo = f"{student!r} has handed in nothing for {name!r}", "look at the folder's names"
+            raise CourseError(what, where=f"'{course.submitted}'", todo=_meant(student, known) or todo)
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 async def grade_class(
@@ -153,14 +164,19 @@ class _Clerk:
                 return Result(kept.verdict, graded=False)
             only = _changed_tests(kept, key) if kept and not self.force else None
             graded = await self.grader.grade(submission, only=only)
+            if only is not None and kept is not None:
+                graded = self._merged(submission, graded, kept.verdict)
+            await self._write(submission, graded, key)
         except CourseError:
             raise
         except ProctorError as error:
             return await self._refuse(student, error)
-        if only is not None and kept is not None:
-            graded = _merged(graded, kept.verdict)
-        await self._write(submission, graded, key)
         return Result(graded.verdict, graded=True, why=change if kept else "")
+
+    def _merged(self, submission: Submission, graded: Graded, before: Verdict) -> Graded:
+        """Put the outcomes that stand beside those judged now."""
+        runs = _merged(graded, before)
+        return replace(graded, runs=runs, verdict=self.grader.verdict(submission, graded.rebuilt, runs))
 
     def _stands(self, student: str) -> bool:
         folder = self.course.autograded / student / self.plan.assignment
@@ -201,8 +217,8 @@ def _changed_tests(kept: Kept, key: Mapping[str, str]) -> Collection[str] | None
     return {part.rpartition("/")[2] for part in changed}
 
 
-def _merged(graded: Graded, before: Verdict) -> Graded:
-    """Put the points that stand beside those judged now."""
+def _merged(graded: Graded, before: Verdict) -> tuple[Run, ...]:
+    """Return the runs with an outcome for each test: the one of now, or else the one that stands."""
     new = {(outcome.notebook, outcome.cell): outcome for outcome in graded.verdict.outcomes}
     old = {(outcome.notebook, outcome.cell): outcome for outcome in before.outcomes}
     several = len(graded.rebuilt) > 1
@@ -212,5 +228,4 @@ def _merged(graded: Graded, before: Verdict) -> Graded:
         names = [step.name for step in rebuilt.steps if step.role == "test"]
         outcomes = [new.get((notebook, name)) or old.get((notebook, name)) for name in names]
         runs.append(replace(run, outcomes=tuple(each for each in outcomes if each is not None)))
-    outcomes_now: tuple[Outcome, ...] = tuple(outcome for run in runs for outcome in run.outcomes)
-    return replace(graded, runs=tuple(runs), verdict=replace(graded.verdict, outcomes=outcomes_now))
+    return tuple(runs)

@@ -18,7 +18,7 @@ from typing import Any
 from proctor.channel import Channel, Gone, channel_pair
 from proctor.errors import EngineError
 from proctor.judge import Judge, Said, is_sealed, points
-from proctor.keeper import ANSWER, Ending, Keeper, Session
+from proctor.keeper import ANSWER, GRACE, Ending, Keeper, Session
 from proctor.model import Outcome, Rebuilt, Run, Step
 from proctor.sandbox import Room
 
@@ -225,7 +225,7 @@ class _Runner:
     async def _try(self, index: int, copy: Session | None) -> Said:
         if time.monotonic() > self.deadline:
             return Said("timed out", f"the notebook ran past {self.limits.total:.0f} s in all")
-        if copy is None or not copy.is_alive():
+        if copy is None or not await _answers(copy):
             copy = await self._replay(index)
         if copy is None:
             return Said("crashed", "the cells before this test end their process again and again")
@@ -259,6 +259,17 @@ class _Runner:
         if ended in ("late", "stuck"):
             return Said("timed out", f"ran past {limit:.0f} s and was stopped")
         return verdict_of_outputs(ended, outputs)
+
+
+async def _answers(copy: Session) -> bool:
+    """Return whether a copy is still there: one that was just killed looks alive until it has ended."""
+    if not copy.is_alive():
+        return False
+    with suppress(Gone, TimeoutError):
+        async with asyncio.timeout(GRACE):
+            await copy.channel.ask({"do": "cell", "label": "", "source": ""})
+            return True
+    return False
 
 
 def _called(step: Step) -> str:
