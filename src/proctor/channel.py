@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,7 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(True)
         self.socket = sock
+        self._thread = ThreadPoolExecutor(1)  # its own: in a shared pool those who wait for hung code keep others out
         self._open: asyncio.Future[tuple[dict[str, Any], dict[str, Any]]] | None = None
 
     async def ask(
@@ -36,7 +38,7 @@ class Channel:
             Gone: the other end was closed, or answered what is no message.
         """
         frame = wire.pack(dict(message), values or {})
-        self._open = asyncio.ensure_future(asyncio.to_thread(self._ask, frame, descriptors))
+        self._put(self._ask, frame, descriptors)
         return await self.answer()
 
     async def hear(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -45,8 +47,12 @@ class Channel:
         Raises:
             Gone: as `ask`.
         """
-        self._open = asyncio.ensure_future(asyncio.to_thread(self._hear))
+        self._put(self._hear)
         return await self.answer()
+
+    def _put(self, work: Callable[..., tuple[dict[str, Any], dict[str, Any]]], *arguments: Any) -> None:
+        self._open = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        self._open.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, whoever waits
 
     async def answer(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Wait for the answer to the open question.
@@ -83,7 +89,7 @@ class Channel:
             self.socket.shutdown(socket.SHUT_RDWR)
         if self._open is not None:
             await asyncio.wait({self._open})
-            self._open.exception()  # looked at, so that nobody reports it
+        self._thread.shutdown(wait=False)
         self.socket.close()
 
 

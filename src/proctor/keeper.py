@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from proctor.errors import EngineError
 __all__ = ["ANSWER", "Ending", "Keeper", "Session"]
 
 GRACE = 2.0  # s for an interrupted cell to end by itself
+LOOK = 1.0  # s between two looks whether a process is still there
 ANSWER = 30.0  # s for the keeper, which only forks and signals, and may have to import nothing any more
 IMPORTS = 180.0  # s for the keeper's imports from a cold disk
 
@@ -60,6 +61,24 @@ class Keeper:
             return f"by {signal.Signals(status & 0x7F).name}"
         return ""
 
+    @asynccontextmanager
+    async def watching(self, session: Session) -> AsyncIterator[None]:
+        """Close a session's socket when its process is gone: what it started may hold the other end open."""
+
+        async def watch() -> None:
+            while (await self._ask({"do": "ending", "pid": session.pid}))["status"] is None:
+                await asyncio.sleep(LOOK)
+            with suppress(OSError):
+                session.channel.socket.shutdown(socket.SHUT_RDWR)
+
+        watcher = asyncio.create_task(_after(LOOK, watch))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError, EngineError):  # whoever waits for the session meets that fault too
+                await watcher
+
     async def _ask(
         self, message: Mapping[str, Any], *, descriptors: tuple[int, ...] = (), limit: float = ANSWER
     ) -> dict[str, Any]:
@@ -101,9 +120,10 @@ class Session:
             Gone: it ended the process.
         """
         late = False
+        message = {"do": "cell", "label": label, "source": source}
         try:
-            async with asyncio.timeout(limit):
-                answer, values = await self.channel.ask({"do": "cell", "label": label, "source": source})
+            async with asyncio.timeout(limit), keeper.watching(self):
+                answer, values = await self.channel.ask(message)
         except TimeoutError:
             late = True
             await keeper.interrupt(self.pid)
@@ -115,6 +135,11 @@ class Session:
                 return "stuck", ()
         ended: Ending = "late" if late else "well" if answer.get("ended") == "well" else "error"
         return ended, _outputs(values.get("outputs"))
+
+
+async def _after(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    await asyncio.sleep(seconds)
+    await work()
 
 
 def _outputs(value: object) -> tuple[Mapping[str, Any], ...]:

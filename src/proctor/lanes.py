@@ -87,7 +87,8 @@ async def side_by_side(
         return dict(zip(work, await asyncio.gather(*tasks), strict=True))
     finally:
         for task in (ticker, *tasks):
-            task.cancel()
+            if not task.cancelling():  # a second time would cut short how it ends its processes
+                task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(ticker, *tasks, return_exceptions=True)
         watch.clear()

@@ -17,14 +17,16 @@ from typing import Any
 
 from proctor.channel import Channel, Gone, channel_pair
 from proctor.errors import EngineError
-from proctor.judge import Judge, Said, is_sealed, points
+from proctor.judge import Judge, Said, Trial, hides, is_sealed, points
 from proctor.keeper import ANSWER, GRACE, Ending, Keeper, Session
 from proctor.model import Outcome, Rebuilt, Run, Step
+from proctor.record.text import plain_text
 from proctor.sandbox import Room
 
 __all__ = ["LIMITS", "Limits", "run", "verdict_of_outputs"]
 
-RESTARTS = 5  # after cells that ended or blocked the process; each costs the time of all cells before
+RESTARTS = 5  # after cells that ended or blocked the process, and one for each test; each runs the cells before again
+BRIEF = 120  # characters of what student's code says, once it has seen a hidden block
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,10 @@ class _Runner:
         self.outputs: dict[int, tuple[Mapping[str, Any], ...]] = {}
         self.stopped: list[str] = []
         self.skipped: set[int] = set()  # cells that ended or blocked the process, and are left out from then on
-        self.restarts = 0
+        tests = sum(step.role == "test" for step in rebuilt.steps)
+        self.restarts_left = RESTARTS + tests
+        self.cells = {step.label: step.source for step in rebuilt.steps if step.role != "test"}
+        self.has_shown_hidden = False  # a hidden block has run: student's code may repeat what it saw there
         self.kills_seen = len(room.killed)
         self.copies: dict[int, Session | None] = {}  # by the place of their test, in order
         self.open: list[Channel] = []
@@ -172,8 +177,8 @@ class _Runner:
 
     async def _replay(self, end: int) -> Session | None:
         """Run all cells before a place again, in a new process; None if that fails too often."""
-        while self.restarts < RESTARTS + len(self.copies):
-            self.restarts += 1
+        while self.restarts_left:
+            self.restarts_left -= 1
             await self._sweep()
             session = await self._new_session()
             lost = await self._run_up_to(session, end)
@@ -234,20 +239,24 @@ class _Runner:
         await copy.channel.close()
         if (why := self._killed()) and said.state == "crashed":
             return replace(said, message=f"your code was stopped: {why}")
-        return said
+        return replace(said, message=plain_text(said.message), printed=plain_text(said.printed))
 
     async def _try_sealed(self, step: Step, copy: Session) -> Said:
         if self.judge is None:
             raise EngineError("there is no judge for a sealed test", where=step.label, todo="report this")
         limit = self._limit(step)
-        return await self.judge.judge(
+        trial = Trial(
             step.source,
             step.name,
-            copy.channel.socket,
             chance=f"{self.chance}/{step.name}",
             block_limit=limit,
             cell_limit=limit,
+            cells=self.cells,
+            is_discreet=self.has_shown_hidden,
         )
+        self.has_shown_hidden |= hides(step.source)
+        async with self.keeper.watching(copy):
+            return await self.judge.judge(trial, copy.channel.socket)
 
     async def _try_plain(self, step: Step, copy: Session) -> Said:
         """Run a test without a block as nbgrader would: wholly beside the student's code."""
@@ -258,7 +267,10 @@ class _Runner:
             return Said("crashed", "your code ended its process")
         if ended in ("late", "stuck"):
             return Said("timed out", f"ran past {limit:.0f} s and was stopped")
-        return verdict_of_outputs(ended, outputs)
+        said = verdict_of_outputs(ended, outputs)
+        most = BRIEF if self.has_shown_hidden else len(said.message)
+        self.has_shown_hidden |= hides(step.source)
+        return replace(said, message=said.message[:most])
 
 
 async def _answers(copy: Session) -> bool:

@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 from proctor.course import Course
 from proctor.release import release
 from proctor.sandbox import rung_here
+from proctor.schedule import grade
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -152,6 +154,13 @@ def double(x):
 ```
 """
 
+DOUBLE, ADD = "def double(x):\n    return 2 * x", "def add(x, y):\n    return x + y"
+CLASS = {
+    "ada": {"double": DOUBLE, "add": ADD, "why-add": "Sums commute."},
+    "carl": {"double": "def double(x):\n    return 6 if x else 0", "add": ADD},
+    "zoe": {"double": DOUBLE, "add": "def add(x, y):\n    import os\n    os._exit(1)"},
+}
+
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Submit = Callable[..., Path]
 
@@ -197,24 +206,44 @@ def write_course(root: Path) -> Course:
     return Course(root)
 
 
+def hand_in(course: Course, student: str, cells: dict[str, str] | None = None, *, added: str = "") -> Path:
+    """Hand in the released notebook with some solution cells filled, and cells of the student's own at its end."""
+    notebook = json.loads((course.release / "tiny" / "tiny.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = (cells or {}).get(name, cell["source"])
+    if added:
+        own = {"cell_type": "code", "id": "own", "metadata": {}, "source": added}
+        notebook["cells"].append(own | {"outputs": [], "execution_count": None})
+    path = course.submitted / student / "tiny" / "tiny.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path
+
+
 @pytest.fixture
 def submit(course: Course) -> Submit:
-    """Hand in the released notebook with some solution cells filled, and cells of the student's own at its end."""
+    """Hand in work for a test's own course."""
+    return partial(hand_in, course)
 
-    def hand_in(student: str, *, cells: dict[str, str] | None = None, added: str = "") -> Path:
-        notebook = json.loads((course.release / "tiny" / "tiny.ipynb").read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            name = cell["metadata"].get("nbgrader", {}).get("grade_id")
-            cell["source"] = (cells or {}).get(name, cell["source"])
-        if added:
-            own = {"cell_type": "code", "id": "own", "metadata": {}, "source": added}
-            notebook["cells"].append(own | {"outputs": [], "execution_count": None})
-        path = course.submitted / student / "tiny" / "tiny.ipynb"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(notebook), encoding="utf-8")
-        return path
 
-    return hand_in
+@pytest.fixture(scope="session")
+def marked(released: Course, tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The small course with four submissions after `proctor grade`; never changed by a test."""
+    course = Course(Path(shutil.copytree(released.root, tmp_path_factory.mktemp("marked") / "course")))
+    for student, cells in CLASS.items():
+        hand_in(course, student, cells)
+    broken = course.submitted / "otto" / "tiny" / "tiny.ipynb"
+    broken.parent.mkdir(parents=True)
+    broken.write_text('{"cells": [', encoding="utf-8")
+    grade(course, "tiny", jobs=2, trusted=True)
+    return course
+
+
+@pytest.fixture
+def graded(marked: Course, tmp_path: Path) -> Course:
+    """A graded course of a test's own."""
+    return Course(Path(shutil.copytree(marked.root, tmp_path / "course")))
 
 
 @pytest.fixture

@@ -160,3 +160,25 @@ def test_what_cannot_cross_is_refused_before_anything_is_sent(run: Run, pair: Pa
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):
         theirs.recv(1)
+
+
+def test_those_who_wait_in_vain_keep_nobody_waiting(run: Run, pair: Pair) -> None:
+    """Hung code, however much of it, takes no thread from another."""
+    channel, theirs = pair
+    hung = [channel_pair() for _ in range(60)]
+    thread = answering(theirs, [frame({"a": 1})])
+
+    async def ask() -> dict[str, Any]:
+        waiting = [asyncio.create_task(ours.ask({"do": "it"})) for ours, _ in hung]
+        await asyncio.sleep(0)
+        answer, _ = await channel.ask({"do": "it"})
+        for task, (ours, _) in zip(waiting, hung, strict=True):
+            await ours.close()
+            with pytest.raises(Gone):
+                await task
+        return answer
+
+    assert run(ask()) == {"a": 1}
+    thread.join()
+    for _, end in hung:
+        end.close()

@@ -7,17 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
 from proctor import __version__
 from proctor.cli import main
 from proctor.course import Course
-
-Gone = Callable[[int], bool]
+from proctor.sandbox import rung_here
 
 
 @pytest.fixture
@@ -117,24 +116,181 @@ def test_check_exits_with_1_where_an_answer_is_not_as_stated(call, unreleased: C
     assert "to do:  mend the message, or 'says'" in result.stderr
 
 
-def test_an_interrupt_leaves_no_kernel(unreleased: Course, tmp_path: Path, gone: Gone) -> None:
-    """The endless reference tells its process id through a pipe, so that the test waits for it without a clock."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    path = unreleased.assignments / "tiny" / "tiny.md"
-    endless = f"    import os\n    open({str(pipe)!r}, 'w').write(str(os.getpid()))\n    while True: pass\n"
-    text = path.read_text(encoding="utf-8").replace("    return doubled_by_the_reference\n", endless)
-    path.write_text(text, encoding="utf-8")
+# -- grade --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mark(graded: Course, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run a command in the folder of a course whose class was graded."""
+    monkeypatch.chdir(graded.root)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+def test_grade_prints_a_line_for_each_submission(mark, graded: Course) -> None:
+    for record in (graded.root / "records" / "tiny").iterdir():
+        record.unlink()
+    result: Result = mark("grade", "tiny", "--jobs", "1", "--trusted")
+    assert result.exit_code == 1, "one was not judged"
+    assert result.stdout.splitlines() == [
+        "ada  5/5  complete",
+        "carl  3/5  complete",
+        "otto  -  not judged: 'tiny.ipynb' is not complete: it breaks off in line 1",
+        "zoe  3/5  partial: test 'add-cases': your code ended its process",
+    ]
+    assert result.stderr == (
+        "4: 2 complete, 1 not judged, 1 partial; 3 graded now -> nbgrader generate_feedback tiny\n"
+    ), "and no progress, where there is no terminal"
+
+
+def test_grade_says_what_stands_and_why_something_is_graded_again(mark) -> None:
+    result: Result = mark("grade", "tiny", "--student", "ada", "--student", "carl", "--trusted")
+    assert result.exit_code == 0
+    assert result.stdout == "ada  5/5  complete, unchanged\ncarl  3/5  complete, unchanged\n"
+    assert result.stderr.startswith("2: 2 complete; 0 graded now")
+    assert mark("grade", "tiny", "--student", "ada", "--force", "--trusted").stdout == (
+        "ada  5/5  complete: again: asked for\n"
+    )
+    result = mark("grade", "tiny", "--student", "zoe", "--seed", "7", "--trusted")
+    assert result.stdout == (
+        "zoe  3/5  partial: test 'add-cases': your code ended its process; again: the seed changed\n"
+    )
+
+
+def test_grade_prints_json_for_machines(mark) -> None:
+    result: Result = mark("grade", "tiny", "--json", "--seed", "7", "--jobs", "1", "--trusted")
+    assert result.exit_code == 1
+    ada, carl, otto, zoe = map(json.loads, result.stdout.splitlines())
+    assert (ada["student"], ada["assignment"], ada["state"], ada["reason"]) == ("ada", "tiny", "complete", "")
+    assert (ada["score"], ada["max_score"], ada["seed"]) == (5.0, 5.0, 7)
+    assert ada["rung"] == (rung_here().name or "trusted")
+    assert ada["seconds"] > 0
+    assert ada["peak_memory"] > 2**20
+    assert (ada["graded"], ada["why"]) == (True, "the seed changed")
+    lost = carl["cells"]["double-hidden"]
+    assert lost.pop("seconds") > 0
+    assert lost == {
+        "points": 0.0,
+        "max": 2.0,
+        "outcome": "failed",
+        "message": "double is wrong for a number that no one has seen: is 6 typed in?",
+        "device": "",
+        "sealed": True,
+    }
+    assert list(carl["cells"]) == ["double-seen", "double-hidden", "add-cases"]
+    assert (otto["state"], otto["score"], otto["max_score"], otto["cells"]) == ("not judged", None, None, {})
+    assert (otto["graded"], otto["rung"]) == (False, "")
+    assert zoe["cells"]["add-cases"]["outcome"] == "crashed"
+    assert "not judged" in result.stderr, "the summary is for people"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "todo"),
+    [
+        (["tinny"], "there is no source notebook for 'tinny'", "did you mean 'tiny'?"),
+        (["quux"], "there is no source notebook for 'quux'", "proctor release quux"),
+        (["tiny", "--student", "zo"], "'zo' has handed in nothing for 'tiny'", "did you mean 'zoe'?"),
+        (["tiny", "--student", "?"], "'?' has handed in nothing for 'tiny'", "look at the folder's names"),
+    ],
+)
+def test_grade_refuses_unknown_names(mark, arguments: list[str], what: str, todo: str) -> None:
+    result: Result = mark("grade", *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"proctor: {what}\n" in result.stderr
+    assert f"to do:  {todo}\n" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["tiny", "tiny"], ["tiny", "--jobs", "0"], ["tiny", "--seed", "x"]])
+def test_grade_refuses_wrong_usage(mark, arguments: list[str]) -> None:
+    assert mark("grade", *arguments).exit_code == 2
+
+
+def test_grade_says_that_nobody_has_handed_in(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(course.root)
+    result = CliRunner().invoke(main, ["grade", "tiny"])
+    assert result.exit_code == 1
+    assert "proctor: nobody has handed in 'tiny'\n" in result.stderr
+    assert "to do:  collect first: nbgrader collect" in result.stderr
+
+
+def test_grade_runs_no_student_outside_a_sandbox_unless_told_to(
+    mark, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result: Result = mark("grade", "tiny", "--student", "ada", "--force")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "proctor: there is no sandbox for the students' code: bwrap is not installed\n" in result.stderr
+    assert "say --trusted" in result.stderr
+    result = mark("grade", "tiny", "--student", "ada", "--force", "--json", "--trusted")
+    assert result.exit_code == 0
+    verdict = json.loads(result.stdout)
+    assert (verdict["rung"], verdict["score"]) == ("trusted", 5.0)
+
+
+def test_grade_shows_progress_on_a_terminal(graded: Course) -> None:
+    ours, theirs = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "proctor", "grade", "tiny", "--student", "ada", "--force", "--trusted"],
+        cwd=graded.root,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=False,
+        timeout=60,
+    )
+    os.close(theirs)
+    said = os.read(ours, 2**16).decode()
+    os.close(ours)
+    assert done.stdout == b"ada  5/5  complete: again: asked for\n"
+    assert "[0/1]" in said
+    assert said.endswith("\r\x1b[K1: 1 complete; 1 graded now -> nbgrader generate_feedback tiny\r\n")
+
+
+# -- interrupts ---------------------------------------------------------------------------------------------------
+
+
+def interrupted(course: Course, *arguments: str, data: Path, path: str) -> str:
+    """Run a command until a student's cell has opened a pipe to us, and interrupt it; return what it says.
+
+    The pipe lies in the one folder of ours that a sandbox shows.
+    """
+    data.chmod(0o755)
+    os.mkfifo(data / "pipe")
+    (data / "pipe").chmod(0o666)
     process = subprocess.Popen(
-        [sys.executable, "-m", "proctor", "check", "tiny", "--jobs", "1"],
-        cwd=unreleased.root,
+        [sys.executable, "-m", "proctor", *arguments],
+        cwd=course.root,
+        env={**os.environ, "DESCENT_DATA": str(data), "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    kernel = int(pipe.read_text())
+    assert (data / "pipe").read_text() == "here"
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert started
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "proctor: interrupted; run the same command again to go on\n"
-    assert gone(kernel)
+    left = [each for each in started if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not left, "processes of the answers' are left"
+    return said
+
+
+ENDLESS = "import os; open(os.environ['DESCENT_DATA'] + '/pipe', 'w').write('here')"
+SAID = "proctor: interrupted; run the same command again to go on\n"
+
+
+def test_an_interrupted_check_leaves_nothing(unreleased: Course, tmp_path: Path) -> None:
+    path = unreleased.assignments / "tiny" / "tiny.md"
+    endless = f"    {ENDLESS}\n    while True: pass\n"
+    text = path.read_text(encoding="utf-8").replace("    return doubled_by_the_reference\n", endless)
+    path.write_text(text, encoding="utf-8")
+    without_bubblewrap = str(tmp_path)
+    assert interrupted(unreleased, "check", "tiny", "--jobs", "1", data=tmp_path, path=without_bubblewrap) == SAID
+
+
+def test_an_interrupted_grade_leaves_nothing(submit, course: Course, tmp_path: Path, sandboxed: str) -> None:
+    assert sandboxed
+    submit("ada", added=f"{ENDLESS}\nwhile True: pass")
+    assert interrupted(course, "grade", "tiny", data=tmp_path, path=os.environ["PATH"]) == SAID
+    assert not (course.root / "records").exists()

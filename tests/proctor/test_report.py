@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 
 from proctor.model import Outcome, Verdict
-from proctor.report import aligned, grades_csv, grades_table, neutral, one_line
+from proctor.report import aligned, grades_csv, grades_table, neutral, one_line, verdict_json
 
 FULL = Verdict("demo-ada", "tiny", "complete", (Outcome("a", "passed", 2.0, 2.0), Outcome("b", "failed", 0.5, 1.0)))
 BROKEN = Verdict("demo-otto", "tiny", "not judged", reason="the notebook is not valid JSON (line 1)")
@@ -47,3 +48,42 @@ def test_ordinary_text_stays_as_it_is() -> None:
 def test_a_long_message_fits_one_line() -> None:
     assert one_line("what came\n  and where to look") == "what came and where to look"
     assert one_line("word " * 99, most=20) == "word word word word…"
+
+
+def test_a_verdict_is_plain_json() -> None:
+    cell = Outcome("a", "timed out", 0.0, 2.0, "too slow", device="cuda:0", sealed=True, seconds=1.23456)
+    verdict = Verdict("ada", "tiny", "partial", (cell,), "slow", ("moved",), "bubblewrap", 2.34567, 2**20, seed=7)
+    assert json.loads(json.dumps(verdict_json(verdict))) == {
+        "student": "ada",
+        "assignment": "tiny",
+        "state": "partial",
+        "reason": "slow",
+        "score": 0.0,
+        "max_score": 2.0,
+        "cells": {
+            "a": {
+                "points": 0.0,
+                "max": 2.0,
+                "outcome": "timed out",
+                "message": "too slow",
+                "device": "cuda:0",
+                "sealed": True,
+                "seconds": 1.235,
+            }
+        },
+        "notes": ["moved"],
+        "rung": "bubblewrap",
+        "seconds": 2.346,
+        "peak_memory": 2**20,
+        "seed": 7,
+    }
+
+
+def test_what_is_not_judged_has_no_score_in_json() -> None:
+    shown = verdict_json(BROKEN)
+    assert (shown["score"], shown["max_score"], shown["cells"], shown["seed"]) == (None, None, {}, None)
+
+
+def test_cells_of_several_notebooks_are_told_apart() -> None:
+    cells = tuple(Outcome("a", "passed", 1.0, 1.0, notebook=name) for name in ("one", "two"))
+    assert list(verdict_json(Verdict("ada", "tiny", "complete", cells))["cells"]) == ["one/a", "two/a"]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What may be published nowhere: the reference, the hidden lines that stay with the judge, the values they expect.
 SECRETS = ("sporocarp", "quillwort", "31337.25", "umbrel", "27182.75", "marchantia")
-IN_BLOCK = "hornwort"  # stands in a hidden block, which runs beside the student's code
+IN_BLOCK = "15668.625"  # stands in a hidden block, which runs beside the student's code
 
 HEAD = """\
 ---
@@ -38,10 +38,10 @@ Four small tasks.
 | Task | Points |
 | --- | --- |
 | Doubling | 4 |
-| Adding | 3 |
+| Adding | 6 |
 | Sorting | 2 |
 | Greeting | 1 |
-| **Total** | **10** |
+| **Total** | **13** |
 
 ```{code-cell} ipython3
 :name: opening
@@ -91,7 +91,7 @@ assert drawn == 2 * fresh, "double is wrong for a drawn number"
 ### END HIDDEN TESTS
 ```
 
-## Adding (3 points)
+## Adding (6 points)
 
 Write `add(x, y)`, which returns x + y.
 
@@ -117,6 +117,33 @@ for umbrel in (3, 4):
         total = add(umbrel, 0.25)
     check_same(total, umbrel + 0.25, "add is wrong for other numbers")
 ### END HIDDEN TESTS
+```
+
+```{code-cell} ipython3
+:name: add-negative
+:tests: add
+:points: 1
+with student:
+    total = add(-2, -5)
+assert total == -2 + -5, "add(-2, -5) is not -2 + -5"
+```
+
+```{code-cell} ipython3
+:name: add-zero
+:tests: add
+:points: 1
+with student:
+    total = add(0, 0)
+assert total == 0 + 0, "add(0, 0) is not 0 + 0"
+```
+
+```{code-cell} ipython3
+:name: add-large
+:tests: add
+:points: 1
+with student:
+    total = add(10**9, 1)
+assert total == 10**9 + 1, "add(10**9, 1) is not 10**9 + 1"
 ```
 
 +++ {"name": "why-add", "points": 1}

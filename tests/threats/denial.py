@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entry import Attack
+from .entry import Attack, adds
 
 __all__ = ["ATTACKS"]
 
@@ -40,9 +40,9 @@ ENDLESS = [
         "0-sleeps-in-a-test",
         row="endless code",
         does="waits forever in a function that a test calls",
-        cells={"add": "import threading\n\ndef add(x, y):\n    threading.Event().wait()"},
-        loses={"add-cases": "timed out: your code ran past 60 s and was stopped"},
-        stopped="test 'add-cases': your code ran past 60 s and was stopped",
+        cells={"ordered": "import threading\n\ndef ordered(items):\n    threading.Event().wait()"},
+        loses={"ordered-cases": "timed out: your code ran past 60 s and was stopped"},
+        stopped="test 'ordered-cases': your code ran past 60 s and was stopped",
     ),
     Attack(
         "0-deadlock",
@@ -91,9 +91,9 @@ ENDED = [
         "exits-in-a-test",
         row="ended processes",
         does="ends its process in a function that a test calls",
-        cells={"add": "import os\n\ndef add(x, y):\n    os._exit(0)"},
-        loses={"add-cases": "crashed: your code ended its process"},
-        stopped="test 'add-cases': your code ended its process",
+        cells={"ordered": "import os\n\ndef ordered(items):\n    os._exit(0)"},
+        loses={"ordered-cases": "crashed: your code ended its process"},
+        stopped="test 'ordered-cases': your code ended its process",
     ),
     Attack(
         "exits-unsealed",
@@ -120,27 +120,27 @@ ENDED = [
         "abort",
         row="ended processes",
         does="aborts in a function that a test calls",
-        cells={"add": "import os\n\ndef add(x, y):\n    os.abort()"},
-        loses={"add-cases": "crashed: your code ended its process"},
-        stopped="test 'add-cases': your code ended its process",
+        cells={"ordered": "import os\n\ndef ordered(items):\n    os.abort()"},
+        loses={"ordered-cases": "crashed: your code ended its process"},
+        stopped="test 'ordered-cases': your code ended its process",
     ),
     Attack(
         "recursion",
         row="ended processes",
         does="recurs without end in Python",
-        cells={"add": "def add(x, y):\n    return add(x, y)"},
-        loses={"add-cases": "failed: RecursionError: maximum recursion depth exceeded"},
+        cells={"ordered": "def ordered(items):\n    return ordered(items)"},
+        loses={"ordered-cases": "failed: RecursionError: maximum recursion depth exceeded"},
     ),
     Attack(
         "stack-overflow",
         row="ended processes",
         does="recurs without end in C, with Python's limit lifted",
         cells={
-            "add": f"import sys\n\n{CALLBACK}\n"
-            "def add(x, y):\n    sys.setrecursionlimit(10**9)\n    return deeper(0)"
+            "ordered": f"import sys\n\n{CALLBACK}\n"
+            "def ordered(items):\n    sys.setrecursionlimit(10**9)\n    return deeper(0)"
         },
-        loses={"add-cases": "crashed: your code ended its process"},
-        stopped="test 'add-cases': your code ended its process",
+        loses={"ordered-cases": "crashed: your code ended its process"},
+        stopped="test 'ordered-cases': your code ended its process",
     ),
     Attack(
         "kills-parent",
@@ -242,18 +242,16 @@ TOO_MUCH = [
         "memory-bomb",
         row="too much of everything",
         does="takes memory until it is stopped",
-        added={"": "kept = []\nwhile True:\n    kept.append(bytearray(b'x') * (1 << 27))"},
+        added={"": "kept = []\nwhile True:\n    kept.append(b'x' * (1 << 27))"},
         stopped="was stopped: it used more than 4 GB of memory",
     ),
     Attack(
         "memory-bomb-in-a-test",
         row="too much of everything",
         does="does so in a function that a test calls",
-        cells={
-            "add": "def add(x, y):\n    kept = []\n    while True:\n        kept.append(bytearray(b'x') * (1 << 27))"
-        },
-        loses={"add-cases": "crashed: your code was stopped: it used more than 4 GB of memory"},
-        stopped="test 'add-cases': your code was stopped: it used more than 4 GB of memory",
+        cells={"ordered": "def ordered(items):\n    kept = []\n    while True:\n        kept.append(b'x' * (1 << 27))"},
+        loses={"ordered-cases": "crashed: your code was stopped: it used more than 4 GB of memory"},
+        stopped="test 'ordered-cases': your code was stopped: it used more than 4 GB of memory",
     ),
     Attack(
         "disk-bomb",
@@ -272,25 +270,28 @@ TOO_MUCH = [
         "huge-value",
         row="too much of everything",
         does="returns half a gigabyte of text",
-        cells={"add": "def add(x, y):\n    return 'x' * (1 << 29)"},
-        loses={"add-cases": "failed: 'total' holds more than 256 MB"},
+        cells={"ordered": "def ordered(items):\n    return 'x' * (1 << 29)"},
+        loses={"ordered-cases": "failed: 'result' holds more than 268,435,456 bytes of contents"},
     ),
     Attack(
         "huge-number",
         row="too much of everything",
         does="returns a number of a million digits, and a list of ten million",
-        cells={"add": "def add(x, y):\n    return 10**1_000_000", "ordered": "def ordered(items):\n    return [0] * 10**7"},
-        loses={"add-cases": "failed: 'total' holds", "ordered-cases": "failed: 'result' holds"},
+        cells={
+            "add": "def add(x, y):\n    return 10**1_000_000",
+            "ordered": "def ordered(items):\n    return [0] * 10**7",
+        },
+        loses={**adds("failed: 'total' holds"), "ordered-cases": "failed: 'result' holds"},
     ),
     Attack(
         "deep-value",
         row="too much of everything",
         does="returns lists in lists, 100,000 deep, and a list that holds itself",
         cells={
-            "add": "def add(x, y):\n    deep = []\n    for _ in range(100_000):\n        deep = [deep]\n    return deep",
+            "add": "def add(x, y):\n    deep = []\n    for _ in range(10**5):\n        deep = [deep]\n    return deep",
             "ordered": "def ordered(items):\n    items.append(items)\n    return items",
         },
-        loses={"add-cases": "failed: 'total' holds", "ordered-cases": "failed: 'result' holds"},
+        loses={**adds("failed: 'total' holds"), "ordered-cases": "failed: 'result' holds"},
     ),
     Attack(
         "endless-output",
@@ -303,14 +304,15 @@ TOO_MUCH = [
             "for number in range(5_000):\n    display(number)\n"
             "for _ in range(200):\n    os.write(1, b'z' * 1_000_000)"
         },
-        shows=["were left out"],
+        shows=["… cut: 400 more outputs"],
     ),
     Attack(
         "endless-traceback",
         row="too much of everything",
         does="raises an exception with a message of 100 MB, from 900 frames",
         added={
-            "": "def deep(count):\n    if count:\n        deep(count - 1)\n    raise ValueError('x' * 100_000_000)\n\ndeep(900)"
+            "": "def deep(count):\n    if count:\n        deep(count - 1)\n    raise ValueError('x' * 10**8)\n\n"
+            "deep(900)"
         },
         shows=["ValueError"],
     ),

@@ -11,7 +11,7 @@ from typing import Any
 
 from .course import ANSWERS
 
-__all__ = ["ROWS", "Attack", "Notebook", "code_cell", "hand_in", "named"]
+__all__ = ["ROWS", "Attack", "Notebook", "adds", "code_cell", "hand_in", "named"]
 
 Notebook = dict[str, Any]
 
@@ -103,3 +103,8 @@ def named(notebook: Notebook, name: str) -> dict[str, Any]:
 def code_cell(source: str, **metadata: Any) -> dict[str, Any]:
     """Return a code cell as a student adds one."""
     return {"cell_type": "code", "metadata": metadata, "source": source, "outputs": [], "execution_count": None}
+
+
+def adds(words: str) -> dict[str, str]:
+    """Return that all tests of the task `add` are lost with these words."""
+    return dict.fromkeys(("add-cases", "add-negative", "add-zero", "add-large"), words)

@@ -86,7 +86,7 @@ def _crowded(folder: Path) -> None:
     deep = folder.joinpath(*["deeper"] * 30)
     deep.mkdir(parents=True)
     for number in range(100):
-        (folder / f"data-{number}.csv").write_text("=1+1", encoding="utf-8")
+        (folder / f"zz-{number}.csv").write_text("=1+1", encoding="utf-8")
     (folder / "loop").symlink_to(folder)
     (folder / "gradebook").symlink_to(folder.parents[2] / "gradebook.db")
     os.mkfifo(folder / "pipe")
@@ -193,7 +193,11 @@ MALFORMED = [
         row="links and devices",
         does="hands in links, pipes, deep folders and a hundred files beside the notebook",
         write=_crowded,
-        notes=["'gradebook' was left out: it is a symbolic link", "it lies more than 10 folders deep", "files left out"],
+        notes=[
+            "'gradebook' was left out: it is a symbolic link",
+            "it lies more than 10 folders deep",
+            "files left out",
+        ],
     ),
 ]
 
@@ -241,13 +245,13 @@ ACTIVE = [
         does="raises the same in tests, visible, hidden and without a block, as text, type and file name",
         cells={
             "double": f"def double(x):\n    raise type({HTML!r}, (Exception,), {{}})({HTML!r})",
-            "add": f"def add(x, y):\n    exec(compile('1 / 0', '<cell ' + {HTML!r} + '>', 'exec'))",
+            "ordered": f"def ordered(items):\n    exec(compile('1 / 0', '<cell ' + {HTML!r} + '>', 'exec'))",
             "greet": f"def greet(name):\n    raise Exception({HTML!r})",
         },
         loses={
             "double-seen": "failed: ",
             "double-hidden": "failed: ",
-            "add-cases": "failed: ZeroDivisionError",
+            "ordered-cases": "failed: ZeroDivisionError",
             "greet-open": "failed: ",
         },
     ),
@@ -255,19 +259,22 @@ ACTIVE = [
         "terminal-tricks",
         row="active content",
         does="prints and raises what moves a terminal's cursor and hides lines",
-        cells={"add": "def add(x, y):\n    raise Exception('\\x1b[2J\\x1b]0;title\\x07\\x1b[8mhidden\\u202e\\r\\b')"},
+        cells={
+            "ordered": "def ordered(items):\n    raise Exception('\\x1b[2J\\x1b]0;title\\x07\\x1b[8m\\u202e\\r\\b')"
+        },
         added={"": "print('\\x1b[2J\\x1b]8;;http://a.b\\x07link\\x1b[31mred\\x1b[0m\\u202egnihton\\x00')"},
-        loses={"add-cases": "failed: "},
+        loses={"ordered-cases": "failed: "},
     ),
     Attack(
         "spreadsheet-formula",
         row="active content",
         does="raises messages that a spreadsheet would compute",
-        cells={"greet": "class AssertionError(Exception):\n    pass\n\n"
-               "def greet(name):\n    raise AssertionError('=HYPERLINK(\"http://a.b\",\"grade\")')"},
+        cells={
+            "greet": "class AssertionError(Exception):\n    pass\n\n"
+            'def greet(name):\n    raise AssertionError(\'=HYPERLINK("http://a.b","grade")\')'
+        },
         loses={"greet-open": "failed: =HYPERLINK("},
     ),
 ]
 
 ATTACKS = [*MALFORMED, *ACTIVE]
-

@@ -98,7 +98,7 @@ NOISE = [
         row="honest: odd notebooks",
         does="uses magics, shell commands, help and top-level await",
         added={
-            "double-seen": "%matplotlib inline\n%time double(2)\nfiles = !ls\n!echo shell\n%config InlineBackend.dpi = 50",
+            "double-seen": "%matplotlib inline\n%time double(2)\nfiles = !ls\n!echo shell",
             "add-cases": "%%time\nadd(1, 2)",
             "": "import asyncio\nawait asyncio.sleep(0)\nprint?\n%timeit -n 1 -r 1 double(3)",
         },
@@ -129,11 +129,11 @@ NOISE = [
     Attack(
         "threads",
         row="honest: odd notebooks",
-        does="computes with threads and leaves the pool open",
+        does="computes with threads and leaves the pool open, so that no test can have a copy of the process",
         cells={
-            "ordered": "from concurrent.futures import ThreadPoolExecutor\n\n"
+            "double": "from concurrent.futures import ThreadPoolExecutor\n\n"
             "pool = ThreadPoolExecutor(3)\nlist(pool.map(abs, range(9)))\n\n"
-            "def ordered(items):\n    return pool.submit(sorted, items).result()"
+            "def double(x):\n    return sum(pool.map(abs, [x, x]))",
         },
     ),
     Attack(
@@ -152,7 +152,7 @@ NOISE = [
         row="honest: odd notebooks",
         does="copied two test cells by mistake",
         change=_copied,
-        notes=["copied"],
+        notes=["a copy of test cell 'double-seen' was left out"],
     ),
     Attack("split-cells", row="honest: odd notebooks", does="adds and splits cells", change=_split),
     Attack("noisy-metadata", row="honest: odd notebooks", does="saved its work in Colab", change=_jupyter_noise),
@@ -185,9 +185,9 @@ STYLE = [
         does="uses names that the tests use: answer, total, result, student, seed, math, zero",
         cells={
             "double": "answer, zero, drawn, fresh, math, seed, student = 1, 2, 3, 4, 5, 6, 7\n\n"
-            "def double(x):\n    return answer * zero * x",
-            "add": "total = [0]\n\ndef add(x, y):\n    total[0] += 1\n    return x + y",
-            "ordered": "result = print\nsum = max = sorted_ = None\n\ndef ordered(items):\n    return sorted(items)",
+            "def double(x):\n    return x + x",
+            "add": "total = None\n\ndef add(x, y):\n    total = x\n    return total + y",
+            "ordered": "result = print\nsum = max = open = None\n\ndef ordered(items):\n    return sorted(items)",
         },
     ),
     Attack(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .entry import Attack, Notebook, code_cell, named
+from .entry import Attack, Notebook, adds, code_cell, named
 
 __all__ = ["ATTACKS"]
 
@@ -268,7 +268,7 @@ MACHINERY = [
         loses={
             "double-seen": "failed: 'answer' was never given a value",
             "double-hidden": "failed: 'zero' was never given a value",
-            "add-cases": "failed: 'total' was never given a value",
+            **adds("failed: 'total' was never given a value"),
             "ordered-cases": "failed: 'result' was never given a value",
         },
     ),
@@ -326,7 +326,7 @@ MACHINERY = [
         loses={
             "double-seen": "failed: ZeroDivisionError",
             "double-hidden": "failed: ZeroDivisionError",
-            "add-cases": "failed: ZeroDivisionError",
+            **adds("failed: ZeroDivisionError"),
             "ordered-cases": "failed: ZeroDivisionError",
         },
     ),
@@ -491,7 +491,14 @@ FORGED = [
             "    for _ in range(3):\n"
             "        wire.write(socket.socket(fileno=os.dup(fd)), wire.pack(message, values))"
         },
-        loses=LOST,
+        loses={
+            "double-seen": "failed: double(3) is None, expected 6",
+            "double-hidden": "failed: double(0) is not 0",
+            "add-negative": "failed: add(-2, -5) is not",
+            "add-zero": "failed: add(0, 0) is not",
+            "add-large": "failed: add(10**9, 1) is not",
+            "ordered-cases": "failed: 'result' was never given a value",
+        },
     ),
     Attack(
         "answers-for-the-block",
@@ -508,7 +515,8 @@ FORGED = [
             "        wire.write(socket.socket(fileno=os.dup(fd)), wire.pack(message, values))\n"
             "    os._exit(0)"
         },
-        loses=TYPED_LOST,
+        loses={"double-hidden": "crashed: your code ended its process"},
+        stopped="test 'double-hidden': your code ended its process",
     ),
     *(
         Attack(
@@ -541,8 +549,8 @@ FORGED = [
                 "shape",
                 "a tensor that claims a shape of 2**40 entries and brings none",
                 "(lambda text: struct.pack('<4sQQ', b'GDW1', len(text), 0) + text)("
-                "b'{\"m\": {\"ended\": \"well\"}, \"v\": {\"answer\": [\"array\", \"f8\", [1099511627776]], "
-                "\"zero\": [\"array\", \"O\", [1]]}, \"b\": []}')",
+                'b\'{"m": {"ended": "well"}, "v": {"answer": ["array", "f8", [1099511627776]], '
+                '"zero": ["array", "O", [1]]}, "b": []}\')',
             ),
         )
     ),

@@ -113,8 +113,7 @@ ATTACKS = [
         "kinds",
         "returns tensors without numbers: sparse, on the meta device",
         cells={
-            "scale": "def scale(X):\n"
-            "    return torch.zeros(2, device='meta') if X[0] else torch.zeros(2).to_sparse()"
+            "scale": "def scale(X):\n    return torch.zeros(2, device='meta') if X[0] else torch.zeros(2).to_sparse()"
         },
         loses={"scale-seen": "failed: 'Z' holds", "scale-hidden": "failed: 'Z' holds"},
     ),
@@ -123,7 +122,10 @@ ATTACKS = [
         "diverges to NaN",
         row="honest: diverges to NaN",
         cells={"scale": "def scale(X):\n    return 3 * X * torch.nan"},
-        loses={"scale-seen": "failed: nan", "scale-hidden": "failed: scale is wrong for numbers"},
+        loses={
+            "scale-seen": "failed: scale([1, 2])[0] is NaN, expected 3",
+            "scale-hidden": "failed: scale is wrong for numbers",
+        },
     ),
     _attack(
         "honest",
@@ -141,6 +143,5 @@ ATTACKS = [
             "scale = Scale()",
             "halve": "def halve(a):\n    return np.stack([a, a])[0, ::-1][::-1] / 2",
         },
-        loses={"scale-hidden": "failed: "},
     ),
 ]

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from .course import IN_BLOCK, SECRETS
-from .entry import Attack
+from .entry import Attack, adds
 
 __all__ = ["ATTACKS"]
 
 # The words that are looked for, written backwards: what a thief prints of them would be a find.
 WORDS = f"WORDS = [word[::-1] for word in {[word[::-1] for word in (*SECRETS, IN_BLOCK)]!r}]\n"
 
-MEMORY = (
-    WORDS
-    + """
+MEMORY = """
 import gc, linecache, sys, threading, traceback
 
 found = set()
 
 def look(value):
     if type(value) is str:
-        found.update(value[:200] for word in WORDS if word in value and value is not word)
+        found.update(word for word in WORDS if word in value and value is not word)
 
 for value in [*In, *map(str, Out.values()), *map(str, linecache.cache.values())]:
     look(value)
@@ -33,7 +31,6 @@ for holder in gc.get_objects():
         look(value)
 print("found:", sorted(found))
 """
-)
 
 PROCESSES = (
     WORDS
@@ -112,7 +109,7 @@ def text():
         for value in [*frame.f_locals.values(), *frame.f_code.co_names, *frame.f_code.co_consts]:
             seen += value.values() if type(value) is dict else [value]
         frame = frame.f_back
-    return " ".join(each for each in seen if type(each) is str and "double(" in each)
+    return " ".join(each for each in seen if type(each) is str and "double(" in each and "def" not in each)
 """
 
 KEEPS = """\
@@ -156,7 +153,7 @@ IN_MEMORY = [
         "memory",
         row="hidden values in memory",
         does="looks for hidden lines in the history, in all frames and in everything the collector knows",
-        added={"": MEMORY},
+        added={"": WORDS + MEMORY},
         shows=["found: []"],
     ),
     Attack(
@@ -164,12 +161,12 @@ IN_MEMORY = [
         row="hidden values in memory",
         does="does so from within a hidden test, where only the block's own text is found, and tells by a wrong answer",
         cells={
-            "double": f"def look_everywhere():\n"
+            "double": WORDS
+            + "def look_everywhere():\n"
             + "".join(f"    {line}\n" for line in MEMORY.splitlines())
             + "    return found\n\n"
             "def double(x):\n"
-            f"    found = [each for each in look_everywhere() if {IN_BLOCK[::-1]!r}[::-1] not in each]\n"
-            "    return f'{found} in {x}' if found else 2 * x"
+            f"    return 2 * x if look_everywhere() <= {{{IN_BLOCK[::-1]!r}[::-1]}} else None"
         },
     ),
     Attack(
@@ -207,8 +204,11 @@ IN_MEMORY = [
         "block-to-exception",
         row="hidden values in messages",
         does="raises the hidden block's text as an exception",
-        cells={"double": f"{TEXT}\ndef double(x):\n    raise ValueError(text()) if x not in (0, 3) else None\n"},
-        loses={"double-seen": "failed: ", "double-hidden": "failed: "},
+        cells={
+            "double": f"{TEXT}\ndef double(x):\n    if x not in (0, 3):\n        raise ValueError(text())\n"
+            "    return 2 * x\n"
+        },
+        loses={"double-hidden": "failed: ValueError: "},
         blind="a hidden test shows 120 characters of what the student's code raises",
     ),
     Attack(
@@ -217,9 +217,9 @@ IN_MEMORY = [
         does="writes a hidden block's text to /tmp and raises it in the visible part of the next test",
         cells={
             "double": KEEPS.replace("{TEXT}", TEXT),
-            "add": "def add(x, y):\n    raise ValueError(open('/tmp/stolen').read())",
+            "add": "def add(x, y):\n    raise ValueError('stolen: ' + open('/tmp/stolen').read())",
         },
-        loses={"add-cases": "failed: "},
+        loses=adds("failed: ValueError: stolen: "),
     ),
 ]
 
@@ -253,7 +253,9 @@ ON_DISK = [
             "        tried.append(error.strerror)\n"
             "print(tried)"
         },
-        shows=["'Operation not permitted', 'Operation not permitted', 'Connection refused', 'No such file or directory'"],
+        shows=[
+            "'Operation not permitted', 'Operation not permitted', 'Connection refused', 'No such file or directory'"
+        ],
     ),
 ]
 
@@ -285,7 +287,8 @@ LEFT = [
         does="looks for what the one before left behind",
         added={
             "": "import glob, os\n\n"
-            "found = [path for folder in ('/tmp', '/dev/shm', '/var/tmp', '.') for path in glob.glob(f'{folder}/*threat*')]\n"
+            "folders = ('/tmp', '/dev/shm', '/var/tmp', '.')\n"
+            "found = [path for folder in folders for path in glob.glob(f'{folder}/*threat*')]\n"
             "for pid in filter(str.isdecimal, os.listdir('/proc')):\n"
             "    command = open(f'/proc/{pid}/cmdline').read()\n"
             "    found += [command] * ('31337' in command or 'proctor_threat' in command)\n"

@@ -87,7 +87,10 @@ class _Session:
         """Leave a copy of this process behind, or say why it would not be one."""
         channel = take_socket(self.channel)
         why = _unfaithful()
-        pid = 0 if why else os.fork()
+        try:
+            pid = 0 if why else os.fork()
+        except OSError as error:  # the student has started as many processes as there may be
+            why, pid = str(error), 0
         if why or pid:
             channel.close()
             wire.write(self.channel, wire.pack({"why": why} if why else {"pid": pid}, {}))

@@ -3,8 +3,8 @@
 Started as `python -m proctor.judge.main DESCRIPTOR`. Messages and answers are frames of `wire` without values:
 
     {"do": "open", "source": ...}                             -> {"error": "..."}, empty if all is well
-    {"do": "try", "source", "name", "chance", "block_limit", "modules"}, then two descriptors: the student's side, and
-        a socket for the verdict                              -> {"pid": ...}
+    {"do": "try", "trial": ..., "modules": [...]}, then two descriptors: the student's side, and a socket for the
+        verdict                                               -> {"pid": ...}
 
 The verdict is one more frame, sent by the fork: the fields of `trial.Said` as values, and in the message the modules
 that this test was the first to import. They come back with the next test, so that each is imported once and not in
@@ -27,7 +27,7 @@ from typing import Any
 
 from proctor.inside import wire
 from proctor.judge.split import import_statements
-from proctor.judge.trial import Said, try_test
+from proctor.judge.trial import Said, Trial, try_test
 
 __all__ = ["serve"]
 
@@ -64,7 +64,7 @@ class _Judge:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
                 before = set(sys.modules)
-                said = asdict(self.judge(message, student))
+                said = asdict(self.judge(Trial(**message["trial"]), student))
                 wire.write(verdict, wire.pack({"modules": sorted(set(sys.modules) - before)}, said))
             finally:
                 os._exit(0)
@@ -72,16 +72,9 @@ class _Judge:
         verdict.close()
         return {"pid": pid}
 
-    def judge(self, message: dict[str, Any], student: socket.socket) -> Said:
-        student.settimeout(float(message["block_limit"]))
-        return try_test(
-            message["source"],
-            message["name"],
-            student,
-            space=self.space,
-            opening=self.imports,
-            chance=message["chance"],
-        )
+    def judge(self, trial: Trial, student: socket.socket) -> Said:
+        student.settimeout(trial.block_limit)
+        return try_test(trial, student, space=self.space, opening=self.imports)
 
 
 def serve(descriptor: int) -> None:

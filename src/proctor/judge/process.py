@@ -11,12 +11,13 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from proctor.channel import Channel, Gone, channel_pair
 from proctor.errors import EngineError
-from proctor.judge.trial import Said
+from proctor.judge.trial import Said, Trial
 
 __all__ = ["Judge"]
 
@@ -86,25 +87,18 @@ class Judge:
                 todo="run it in a fresh kernel; the judge sees no GPU and an empty folder",
             )
 
-    async def judge(
-        self, source: str, name: str, student: socket.socket, *, chance: str, block_limit: float, cell_limit: float
-    ) -> Said:
+    async def judge(self, trial: Trial, student: socket.socket) -> Said:
         """Run one test cell against a copy of the student's notebook.
 
         Args:
-            source: of the test, hidden part included.
-            name: of the test.
+            trial: the test.
             student: a socket to the copy; the caller closes it.
-            chance: where the seeds of its blocks come from.
-            block_limit: seconds for one block.
-            cell_limit: seconds for the whole test.
 
         Raises:
             EngineError: the judge's process is gone.
         """
         verdict, theirs = channel_pair()
-        message: dict[str, Any] = {"do": "try", "source": source, "name": name, "chance": chance}
-        message["block_limit"] = block_limit
+        message: dict[str, Any] = {"do": "try", "trial": asdict(trial)}
         pid = 0
         try:
             async with self._turn:
@@ -112,12 +106,12 @@ class Judge:
                 answer, _ = await self._control.ask(message, descriptors=(student.fileno(), theirs.fileno()))
             pid = answer["pid"]
             theirs.close()
-            async with asyncio.timeout(cell_limit + SLACK):
+            async with asyncio.timeout(trial.cell_limit + SLACK):
                 heard, said = await verdict.hear()
             self._modules += heard["modules"]
             return _checked(said)
         except TimeoutError:
-            return Said("timed out", f"the test ran past {cell_limit:.0f} s and was stopped")
+            return Said("timed out", f"the test ran past {trial.cell_limit:.0f} s and was stopped")
         except Gone as gone:
             if not pid:
                 raise EngineError("the judge's process is gone", where=str(gone), todo="grade again") from gone

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
-__all__ = ["RUN", "VALUE", "Block", "Test", "hidden_from", "import_statements", "is_sealed", "split"]
+__all__ = ["RUN", "VALUE", "Block", "Test", "hidden_from", "hides", "import_statements", "is_sealed", "split"]
 
 RUN = "__run_block__"  # what a block becomes a call of
 VALUE = "__value__"  # where the value of the last line goes
@@ -47,6 +47,11 @@ def is_sealed(source: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return any(_is_block(node) for node in ast.walk(tree))
+
+
+def hides(source: str) -> bool:
+    """Return whether a test has a hidden part."""
+    return BEGIN in source
 
 
 def split(source: str, filename: str) -> Test:

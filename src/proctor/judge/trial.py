@@ -7,19 +7,33 @@ import math
 import socket
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from proctor.inside import wire
 from proctor.judge.split import RUN, VALUE, Test, split
 from proctor.judge.student import Came, Side
 
-__all__ = ["Said", "points", "try_test"]
+__all__ = ["Said", "Trial", "points", "try_test"]
 
 FILE = "<test {}>"
 MESSAGE = 4_000  # characters; an author's own messages are far shorter
 FRAME = '  File "<cell '  # how a frame of the student's begins
+KIND = 40  # characters of an exception's name
 SAYS = 120  # characters of what the student's code says in a hidden test
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A test cell to be judged."""
+
+    source: str  # hidden part included
+    name: str
+    chance: str  # where the seeds of its blocks come from
+    block_limit: float = 60.0  # s
+    cell_limit: float = 60.0  # s, all blocks and the test's own lines together
+    cells: Mapping[str, str] = field(default_factory=dict)  # sources of the student's notebook by label, for messages
+    is_discreet: bool = False  # the student's code has seen a hidden block, and may say so: be short with what it says
 
 
 @dataclass(frozen=True)
@@ -40,39 +54,35 @@ def points(share: float | None, most: float) -> float:
     return 0.0 if math.isnan(share) else min(max(share, 0.0), most)
 
 
-def try_test(
-    source: str, name: str, sock: socket.socket, *, space: Mapping[str, Any], opening: Sequence[str], chance: str
-) -> Said:
+def try_test(trial: Trial, sock: socket.socket, *, space: Mapping[str, Any], opening: Sequence[str]) -> Said:
     """Run a test cell and say how it came out; raises nothing.
 
     Args:
-        source: of the cell, hidden part included.
-        name: of the cell.
+        trial: the test.
         sock: to a copy of the student's notebook at the test's place; its timeout is the limit of a block.
         space: what the opening cell bound.
         opening: the import statements of the opening cell.
-        chance: where the seeds of blocks come from.
     """
-    filename = FILE.format(name)
+    filename = FILE.format(trial.name)
     try:
-        test = split(source, filename)
+        test = split(trial.source, filename)
     except (SyntaxError, ValueError) as error:
         return Said("not judged", f"the test cannot be run: {error}")
     names = {**space, "__name__": "__main__", "__builtins__": dict(vars(builtins))}
-    side = Side(sock, test, names, opening=opening, chance=chance)
+    side = Side(sock, test, names, opening=opening, chance=trial.chance)
     names[RUN] = side.run
     try:
         exec(test.code, names)
     except BaseException as error:
         if side.stopped is None:
-            return _failed(error, test, side, filename)
+            return _said(side, *_failed(error, test, side, trial), trial=trial)
     if side.stopped is not None:  # whatever the test made of it
-        return _said(side, side.stopped.state, side.stopped.message)
-    return _said(side, "passed", "", share=_share(names.get(VALUE)))
+        return _said(side, side.stopped.state, side.stopped.message, trial=trial)
+    return _said(side, "passed", "", trial=trial, share=_share(names.get(VALUE)))
 
 
-def _said(side: Side, state: str, message: str, *, share: float | None = None) -> Said:
-    printed = "".join(side.printed)
+def _said(side: Side, state: str, message: str, *, trial: Trial, share: float | None = None) -> Said:
+    printed = "" if trial.is_discreet else "".join(side.printed)
     return Said(state, _storable(message[:MESSAGE]), share, _storable(side.device), _storable(printed[:MESSAGE]))
 
 
@@ -94,16 +104,17 @@ def _share(value: Any) -> float | None:
         return None
 
 
-def _failed(error: BaseException, test: Test, side: Side, filename: str) -> Said:
+def _failed(error: BaseException, test: Test, side: Side, trial: Trial) -> tuple[str, str]:
+    """Return the state and the message of a test that raised something."""
     if isinstance(error, wire.CannotCross):
-        return _said(side, "not judged", f"the test sends what cannot leave it: {error}")
-    hidden = _line(error, filename) >= test.hidden_from
+        return "not judged", f"the test sends what cannot leave it: {error}"
+    hidden = _line(error, FILE.format(trial.name)) >= test.hidden_from
     came = side.origin(error)
     if came is not None:
-        return _said(side, "failed", _of_student(came, hidden=hidden))
+        return "failed", _of_student(came, trial.cells, brief=hidden or trial.is_discreet)
     if isinstance(error, NameError) and error.name in side.lost:
-        return _said(side, "failed", _lost(error.name, side.lost[error.name]))
-    return _said(side, "failed", _of_test(error, hidden=hidden))
+        return "failed", _lost(error.name, side.lost[error.name])
+    return "failed", _of_test(error, hidden=hidden)
 
 
 def _line(error: BaseException, filename: str) -> int:
@@ -111,12 +122,17 @@ def _line(error: BaseException, filename: str) -> int:
     return lines[0] if lines else 0
 
 
-def _of_student(came: Came, *, hidden: bool) -> str:
-    """Say what the student's code raised, and in which line of theirs; in full where the test is visible."""
-    says = came.says if not hidden else _cut(came.says)
-    place = f" (in '{came.place}', line {came.line}: {_cut(came.code)})" if came.place else ""
-    frames = "" if hidden or came.frames.count(FRAME) < 2 else f"\n{came.frames}"
-    kind = came.kind or "an error without a name"
+def _of_student(came: Came, cells: Mapping[str, str], *, brief: bool) -> str:
+    """Say what the student's code raised, and in which line of theirs; in full where the test is visible.
+
+    Name and place are looked up and not taken from the student's process, which could say anything there.
+    """
+    says = came.says if not brief else _cut(came.says)
+    lines = cells.get(came.place, "").split("\n")
+    is_known = came.place in cells and came.line <= len(lines)
+    place = f" (in '{came.place}', line {came.line}: {_cut(lines[came.line - 1].strip())})" if is_known else ""
+    frames = "" if brief or came.frames.count(FRAME) < 2 else f"\n{came.frames}"
+    kind = came.kind[:KIND] if came.kind.isidentifier() else "an error without a name"
     return (f"{kind}: {says}{place}" if says else f"{kind}{place}") + frames
 
 

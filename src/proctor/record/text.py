@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clean_text", "cut"]
+__all__ = ["clean_text", "cut", "plain_text"]
 
 ITEM = r"(?:[34]8;5;\d{1,3}|[34]8;2(?:;\d{1,3}){3}|(?!0*[34]8[;m])\d{1,3})"
 COLOUR = rf"\x1b\[(?:{ITEM}(?:;{ITEM}){{0,15}})?m"  # nbconvert 7 fails on `38` or `48` with nothing behind it
@@ -13,6 +13,7 @@ OTHER = (
     r"|\x1b\[[0-9:;<=>?]*[ -/]*[@-~]?"  # moving the cursor, clearing the screen
     r"|\x1b[ -~]?"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
+    r"|[\u202a-\u202e\u2066-\u2069]"  # that show text in another order than it stands
 )
 ESCAPES = re.compile(f"({COLOUR})|{OTHER}")
 COLOURS = 2000  # colour codes kept in one text: nbconvert copies the whole rest of the text at each
@@ -33,6 +34,11 @@ def clean_text(text: str) -> str:
         return match[1] or "" if kept <= COLOURS else ""
 
     return ESCAPES.sub(keep_colours, text)
+
+
+def plain_text(text: str) -> str:
+    """Return the text as `clean_text` does, without colours too."""
+    return re.sub(COLOUR, "", clean_text(text))
 
 
 def cut(text: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proctor.judge.split import import_statements
-from proctor.judge.trial import Said, try_test
+from proctor.judge.trial import Said, Trial, try_test
 
 Try = Callable[..., Said]
 
@@ -50,17 +50,20 @@ def attempt(notebook: Any) -> Iterator[Try]:
     open_sockets: list[socket.socket] = []
 
     def try_it(
-        test: str, cells: str | Sequence[str] = (), *, opening: str = "", chance: str = "secret", limit: float = 20.0
+        test: str, cells: str | Sequence[str] = (), *, opening: str = "", limit: float = 20.0, **options: Any
     ) -> Said:
-        for number, source in enumerate([opening, *([cells] if isinstance(cells, str) else cells)]):
-            ended, outputs = notebook.cell(source, f"cell-{number}")
+        sources = [opening, *([cells] if isinstance(cells, str) else cells)]
+        named = {f"cell-{number}": source for number, source in enumerate(sources)}
+        for name, source in named.items():
+            ended, outputs = notebook.cell(source, name)
             assert ended == "well", outputs
         copy = notebook.copy()
         open_sockets.append(copy.sock)
         copy.sock.settimeout(limit)
         space: dict[str, Any] = {"__name__": "__main__"}
         exec(compile(opening, "<opening>", "exec", dont_inherit=True), space)
-        return try_test(test, "one", copy.sock, space=space, opening=import_statements(opening)[0], chance=chance)
+        trial = Trial(test, "one", **{"chance": "secret", "cells": named} | options)
+        return try_test(trial, copy.sock, space=space, opening=import_statements(opening)[0])
 
     yield try_it
     for each in open_sockets:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from proctor.errors import EngineError
-from proctor.judge import Judge, Said
+from proctor.judge import Judge, Said, Trial
 from proctor.judge import process as module
 
 HasEnded = Callable[[int], bool]
@@ -39,7 +39,7 @@ def copy(notebook: Any) -> Iterator[Callable[[str], socket.socket]]:
 
 def ask(judge: Judge, sock: socket.socket, source: str = TEST, **limits: float) -> Coroutine[Any, Any, Said]:
     options = {"block_limit": LONG, "cell_limit": LONG} | limits
-    return judge.judge(source, "one", sock, chance="x/one", **options)
+    return judge.judge(Trial(source, "one", chance="x/one", **options), sock)
 
 
 def test_tests_are_judged_one_after_another_and_at_once(run: Run, copy: Any) -> None:

@@ -656,3 +656,22 @@ def test_the_device_is_told(attempt: Try) -> None:
     assert attempt("with student:\n    y = torch.ones(2)\nassert 1, 'no'", opening="import torch").device == "cpu"
     assert attempt("with student:\n    m = torch.nn.Linear(1, 1)", opening="import torch").device == "cpu"
     assert attempt("with student:\n    y = 1").device == ""
+
+
+def test_after_a_hidden_block_the_students_code_says_little(attempt: Try) -> None:
+    """What it saw there it may have kept, in a file or anywhere; a visible test must not publish it."""
+    test = "with student:\n    y = f()\nassert y == 1, 'no'"
+    cell = "def g(): raise ValueError('x' * 1000)\ndef f():\n    print('seen')\n    return g()"
+    free, discreet = attempt(test, cell), attempt(test, cell, is_discreet=True)
+    assert free.message.count("x") > 999
+    assert (free.printed, discreet.printed) == ("seen\n", "")
+    says = discreet.message.removeprefix("ValueError: ").partition(" (in 'cell-1', line 1: ")[0]
+    assert says == "x" * 119 + "…"
+
+
+def test_the_place_of_an_exception_is_looked_up(attempt: Try) -> None:
+    """The student's process could put any text into a file name or a line of code."""
+    lie = "def f():\n    exec(compile('raise ValueError(1)', '<cell the text of a hidden block>', 'exec'))"
+    said = attempt("with student:\n    y = f()\nassert y == 1, 'no'", lie)
+    assert said.message.startswith("ValueError: 1")
+    assert "(in '" not in said.message
