@@ -220,6 +220,7 @@ IN_MEMORY = [
             "add": "def add(x, y):\n    raise ValueError('stolen: ' + open('/tmp/stolen').read())",
         },
         loses=adds("failed: ValueError: stolen: "),
+        blind="once a hidden block has run, a visible test too shows 120 characters and no more",
     ),
 ]
 
