@@ -58,15 +58,17 @@ async def intake(
     names = sorted(set(wanted))
     beside = await asyncio.to_thread(survey, folder, {STAMP, *map(_file, names)})
     with held(folder) as place:
-        received, notes = _received(place, now)
+        stamp, notes = _stamp(place)
         answers = {name: await _read(place, name, folder) for name in names}
     found = {name: answer for name, answer in answers.items() if answer is not None}
     if not found:
         raise _nothing(folder, names, beside.notebooks)
     notes += [f"no '{_file(name)}' was handed in" for name in names if name not in found]
     notes += [f"'{_file(name)}': {note}" for name, answer in found.items() for note in answer["notes"]]
-    digest = hashlib.sha256("".join(f"{name}\0{found[name]['digest']}\n" for name in found).encode()).hexdigest()
+    read = [*(f"{name}\0{answer['digest']}\n" for name, answer in found.items()), stamp]
+    digest = hashlib.sha256("".join(read).encode()).hexdigest()
     notebooks = tuple(SubmittedNotebook(name, _cells(answer)) for name, answer in found.items())
+    received = stamp or now().astimezone(UTC).isoformat(timespec="seconds")
     return Submission(student, assignment, digest, received, notebooks, (*notes, *beside.notes))
 
 
@@ -91,15 +93,14 @@ def _nothing(folder: Path, names: Sequence[str], others: Sequence[str]) -> Submi
     return SubmissionError(f"no {missing} was handed in", where=f"'{folder}'", todo=todo)
 
 
-def _received(place: Place, now: Callable[[], datetime]) -> tuple[str, list[str]]:
-    """Return when the files reached us, as nbgrader noted it or else now, and a note if its note is of no use."""
-    stamp, notes = None, []
+def _stamp(place: Place) -> tuple[str, list[str]]:
+    """Return when the files reached us as nbgrader noted it, empty if it did not; and a note if the file is no use."""
     try:
         with opened(place, STAMP) as handle:
-            stamp = None if handle is None else _moment(os.read(handle, LONGEST_STAMP + 1))
+            moment = None if handle is None else _moment(os.read(handle, LONGEST_STAMP + 1))
     except (SubmissionError, OSError, ValueError, OverflowError):
-        notes = [f"'{STAMP}' holds no time: the time of grading was taken"]
-    return (stamp or now().astimezone(UTC)).isoformat(timespec="seconds"), notes
+        return "", [f"'{STAMP}' holds no time: the time of grading was taken"]
+    return (moment.isoformat(timespec="seconds") if moment else ""), []
 
 
 def _moment(data: bytes) -> datetime:

@@ -136,7 +136,7 @@ class Submission:
 
     student: str
     assignment: str
-    digest: str  # SHA-256 over names and bytes of all that was read, in hexadecimal
+    digest: str  # SHA-256 over names and bytes of the notebooks, and nbgrader's time stamp, in hexadecimal
     received: str  # when the files reached us: ISO 8601, UTC
     notebooks: tuple[SubmittedNotebook, ...]  # sorted by name
     notes: tuple[str, ...] = ()  # what was left out and why, for the instructor

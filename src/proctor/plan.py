@@ -137,6 +137,7 @@ def key_of(plan: Plan, submission: Submission, packages: Sequence[Path] = ()) ->
         "the seed": _digest(plan.seed),
         "the limits": _digest([repr(plan.limits), repr(plan.caps)]),
         "the device": plan.device,
+        "the sandbox": plan.rung,
         "the installed programs": _digest([sys.version, *map(_version, RELIES_ON), *map(_code, (HERE, *packages))]),
     }
     for name, source in plan.sources.items():

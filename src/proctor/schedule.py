@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from proctor.course import Course
-from proctor.errors import CourseError, ProctorError
+from proctor.errors import CourseError, EngineError, ProctorError
 from proctor.grader import Graded, Grader
 from proctor.lanes import Progress, side_by_side
 from proctor.model import Run, Submission, Verdict
@@ -171,6 +171,9 @@ class _Clerk:
             raise
         except ProctorError as error:
             return await self._refuse(student, error)
+        except Exception as error:  # a mistake of ours, which must not end the class
+            fault = EngineError(f"{type(error).__name__}: {error}", where=f"student {student!r}", todo="report this")
+            return await self._refuse(student, fault)
         return Result(graded.verdict, graded=True, why=change if kept else "")
 
     def _merged(self, submission: Submission, graded: Graded, before: Verdict) -> Graded:
