@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -316,9 +317,16 @@ def test_an_unusable_gradebook_stops_the_run(graded: Course) -> None:
 
 
 def test_an_interrupted_run_keeps_what_was_written(graded: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    grade_one = Grader.grade
+
+    async def interrupt(self: Grader, submission: Submission, **options: Any) -> Graded:
+        if submission.student == "carl":
+            signal.raise_signal(signal.SIGINT)  # Ctrl-C, while this one is graded
+        return await grade_one(self, submission, **options)
+
     shutil.rmtree(graded.root / "records")
     with monkeypatch.context() as patch:
-        patch.setattr(Grader, "grade", failing_for("carl", KeyboardInterrupt()))
+        patch.setattr(Grader, "grade", interrupt)
         with pytest.raises(KeyboardInterrupt):
             again(graded, jobs=1)
     assert [path.stem for path in (graded.root / "records" / "tiny").glob("*.json")] == ["ada"]
