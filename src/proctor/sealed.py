@@ -252,7 +252,7 @@ class _Runner:
             block_limit=limit,
             cell_limit=limit,
             cells=self.cells,
-            is_discreet=self.has_shown_hidden,
+            is_brief=self.has_shown_hidden,
         )
         self.has_shown_hidden |= hides(step.source)
         async with self.keeper.watching(copy):

@@ -15,7 +15,6 @@ from __future__ import annotations
 import builtins
 import dis
 import io
-import linecache
 import random
 import sys
 import traceback
@@ -123,7 +122,6 @@ def _raised(error: BaseException) -> dict[str, Any]:
         "says": _says(error),
         "place": last.filename[6:-1] if last else "",
         "line": (last.lineno or 0) if last else 0,
-        "code": (linecache.getline(last.filename, last.lineno or 0).strip() if last else "")[:SAYS],
         "frames": "".join(traceback.format_list(frames[-FRAMES:]))[:PRINTED],
     }
 

@@ -40,7 +40,6 @@ class Came:
         self.says = _text(answer, "says", 2_000)
         self.place = _line(answer, "place")
         self.line = _whole(answer, "line")
-        self.code = _text(answer, "code", 200)
         self.frames = _text(answer, "frames", 10_000)
 
 

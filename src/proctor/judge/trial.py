@@ -33,7 +33,7 @@ class Trial:
     block_limit: float = 60.0  # s
     cell_limit: float = 60.0  # s, all blocks and the test's own lines together
     cells: Mapping[str, str] = field(default_factory=dict)  # sources of the student's notebook by label, for messages
-    is_discreet: bool = False  # the student's code has seen a hidden block, and may say so: be short with what it says
+    is_brief: bool = False  # the student's code has seen a hidden block, and may say so: be short with what it says
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def try_test(trial: Trial, sock: socket.socket, *, space: Mapping[str, Any], ope
 
 
 def _said(side: Side, state: str, message: str, *, trial: Trial, share: float | None = None) -> Said:
-    printed = "" if trial.is_discreet else "".join(side.printed)
+    printed = "" if trial.is_brief else "".join(side.printed)
     return Said(state, _storable(message[:MESSAGE]), share, _storable(side.device), _storable(printed[:MESSAGE]))
 
 
@@ -111,7 +111,7 @@ def _failed(error: BaseException, test: Test, side: Side, trial: Trial) -> tuple
     hidden = _line(error, FILE.format(trial.name)) >= test.hidden_from
     came = side.origin(error)
     if came is not None:
-        return "failed", _of_student(came, trial.cells, brief=hidden or trial.is_discreet)
+        return "failed", _of_student(came, trial.cells, brief=hidden or trial.is_brief)
     if isinstance(error, NameError) and error.name in side.lost:
         return "failed", _lost(error.name, side.lost[error.name])
     return "failed", _of_test(error, hidden=hidden)

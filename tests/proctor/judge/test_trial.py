@@ -662,10 +662,10 @@ def test_after_a_hidden_block_the_students_code_says_little(attempt: Try) -> Non
     """What it saw there it may have kept, in a file or anywhere; a visible test must not publish it."""
     test = "with student:\n    y = f()\nassert y == 1, 'no'"
     cell = "def g(): raise ValueError('x' * 1000)\ndef f():\n    print('seen')\n    return g()"
-    free, discreet = attempt(test, cell), attempt(test, cell, is_discreet=True)
+    free, brief = attempt(test, cell), attempt(test, cell, is_brief=True)
     assert free.message.count("x") > 999
-    assert (free.printed, discreet.printed) == ("seen\n", "")
-    says = discreet.message.removeprefix("ValueError: ").partition(" (in 'cell-1', line 1: ")[0]
+    assert (free.printed, brief.printed) == ("seen\n", "")
+    says = brief.message.removeprefix("ValueError: ").partition(" (in 'cell-1', line 1: ")[0]
     assert says == "x" * 119 + "…"
 
 
