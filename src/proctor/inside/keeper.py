@@ -27,6 +27,7 @@ __all__ = ["serve"]
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl: without a process namespace orphans come here too
 DUMPABLE = 4  # PR_SET_DUMPABLE
 EXPENDABLE = b"1000"  # oom_score_adj: when memory runs out, the student's processes go before this one
+CALM = 3  # looks in a row that find nothing, before it is believed
 ROUNDS = 100  # of killing, against processes that start new ones meanwhile
 
 
@@ -75,19 +76,24 @@ class _Keeper:
             os._exit(0)
 
     def sweep(self, keep: Iterable[object]) -> dict[str, object]:
-        """Kill whatever is not to be kept; stopped first, so that nothing starts a successor meanwhile."""
+        """Kill whatever is not to be kept; stopped first, so that nothing starts a successor meanwhile.
+
+        A process that ends while it is looked for may have started another behind the look: so there are several.
+        """
         kept = {os.getpid(), *keep}
         killed: set[int] = set()
+        calm = 0
         for _ in range(ROUNDS):
+            _stop_all()
             found = [pid for pid in _descendants() if pid not in kept]
-            if not found:
+            calm = 0 if found else calm + 1
+            if calm == CALM:
                 break
             for number in (signal.SIGSTOP, signal.SIGKILL):
-                for pid in found:
-                    with suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, number)
+                _signal_each(found, number)
             killed.update(found)
             self.reap()
+        _signal_each([pid for pid in _descendants() if pid in kept], signal.SIGCONT)
         return {"killed": len(killed)}
 
     def signal(self, pid: int, number: int) -> None:
@@ -112,6 +118,19 @@ class _Keeper:
             self.signal(_whole(message["pid"]), _whole(message["signal"]))
             return {}
         raise KeyError(do)
+
+
+def _stop_all() -> None:
+    """Stop all processes at once, where they are all ours: the kernel lets none slip through."""
+    if os.getpid() == 1:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(-1, signal.SIGSTOP)  # all but this one
+
+
+def _signal_each(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def _keep_memory_private(*, private: bool) -> None:
