@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from proctor.errors import EngineError
 __all__ = ["ANSWER", "Ending", "Keeper", "Session"]
 
 GRACE = 2.0  # s for an interrupted cell to end by itself
+SOON = 0.01  # s between two looks for what must happen at once
 LOOK = 1.0  # s between two looks whether a process is still there
 ANSWER = 30.0  # s for the keeper, which only forks and signals, and may have to import nothing any more
 IMPORTS = 180.0  # s for the keeper's imports from a cold disk
@@ -53,25 +54,38 @@ class Keeper:
         await self._ask({"do": "sweep", "keep": list(keep)})
 
     async def ending(self, pid: int) -> str:
-        """Return how a session ended, as a clause; empty if nothing is known."""
-        status = (await self._ask({"do": "ending", "pid": pid}))["status"]
+        """Return how a session ended, as a clause; empty if nothing is known.
+
+        The kernel closes the sockets of a process before its parent can collect it, so it may have to be waited for.
+        """
+        status = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                status = await self._status(pid)
         if status is None or status & 0x7F == 0:
             return ""
         with suppress(ValueError):
             return f"by {signal.Signals(status & 0x7F).name}"
         return ""
 
+    async def _status(self, pid: int) -> int:
+        """Wait until a session has ended, and return its status as of `waitpid`."""
+        while (status := (await self._ask({"do": "ending", "pid": pid}))["status"]) is None:
+            await asyncio.sleep(SOON)
+        return int(status)
+
     @asynccontextmanager
     async def watching(self, session: Session) -> AsyncIterator[None]:
         """Close a session's socket when its process is gone: what it started may hold the other end open."""
 
         async def watch() -> None:
+            await asyncio.sleep(LOOK)
             while (await self._ask({"do": "ending", "pid": session.pid}))["status"] is None:
                 await asyncio.sleep(LOOK)
             with suppress(OSError):
                 session.channel.socket.shutdown(socket.SHUT_RDWR)
 
-        watcher = asyncio.create_task(_after(LOOK, watch))
+        watcher = asyncio.create_task(watch())
         try:
             yield
         finally:
@@ -135,11 +149,6 @@ class Session:
                 return "stuck", ()
         ended: Ending = "late" if late else "well" if answer.get("ended") == "well" else "error"
         return ended, _outputs(values.get("outputs"))
-
-
-async def _after(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    await asyncio.sleep(seconds)
-    await work()
 
 
 def _outputs(value: object) -> tuple[Mapping[str, Any], ...]:

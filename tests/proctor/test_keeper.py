@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import signal
@@ -118,6 +119,19 @@ def test_a_cell_that_ends_the_process_is_gone(
         await session.channel.close()
 
     run(cells())
+
+
+def test_how_a_session_ended_is_known_as_soon_as_it_has(run: Run, keeper: Keeper) -> None:
+    async def asks_first() -> str:
+        session = await keeper.session()
+        asked = asyncio.create_task(keeper.ending(session.pid))
+        await asyncio.sleep(0)
+        await keeper.sweep([session.pid])  # answered, so the question before it was answered too: not yet
+        os.kill(session.pid, signal.SIGKILL)
+        await session.channel.close()
+        return await asked
+
+    assert run(asks_first()) == "by SIGKILL"
 
 
 def test_a_session_that_waits_is_alive_and_one_that_talks_unasked_is_not(run: Run, keeper: Keeper) -> None:
