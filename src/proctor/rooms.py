@@ -6,7 +6,7 @@ import ast
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.channel import Channel
+from proctor.errors import EngineError
 from proctor.keeper import Keeper
 from proctor.sandbox import Caps, Place, Room, room
 
@@ -54,10 +55,18 @@ def furnished(sources: Sequence[str], *, files: Path | None = None, device: str 
 
 
 def imports_of(source: str) -> tuple[str, ...]:
-    """Return the modules that a cell imports, dotted; none if it is no plain Python."""
+    """Return the modules that a cell needs, dotted; none if it is no plain Python. What it only tries is left out."""
     with suppress(SyntaxError, ValueError):
-        return tuple(name for node in ast.walk(ast.parse(source)) for name in _modules(node))
+        return tuple(name for node in _outside_try(ast.parse(source)) for name in _modules(node))
     return ()
+
+
+def _outside_try(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and what is below it, but not what a `try` may do without."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.Try, ast.TryStar)):
+            yield from _outside_try(child)
 
 
 def _modules(node: ast.AST) -> list[str]:
@@ -87,7 +96,7 @@ async def open_room(furniture: Furniture, *, caps: Caps, rung: str) -> AsyncIter
     """Open a sandbox and have its first process import what the notebooks will.
 
     Raises:
-        EngineError: it does not start.
+        EngineError: it does not start, or a module is missing in it.
     """
     data = furniture.environment.get(DATA)
     place = Place(
@@ -101,7 +110,12 @@ async def open_room(furniture: Furniture, *, caps: Caps, rung: str) -> AsyncIter
         control = Channel(opened.control)
         keeper = Keeper(control)
         try:
-            await keeper.prepare(furniture.modules)
+            if missing := await keeper.prepare(furniture.modules):
+                raise EngineError(
+                    f"the assignment's own cells import what cannot be had here: {missing[0]}",
+                    where="the sandbox",
+                    todo="install it into this Python, then grade again",
+                )
             yield opened, keeper
         finally:
             await control.close()

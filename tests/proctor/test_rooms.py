@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proctor.errors import EngineError
 from proctor.keeper import Keeper
 from proctor.rooms import DATA, Furniture, Rooms, furnished, imports_of, open_room
 from proctor.sandbox import Caps
@@ -48,6 +49,8 @@ def look(run: Run, rung: str) -> Look:
     [
         ("import os, a.b as c\nfrom d.e import f", ("os", "a.b", "d.e")),
         ("if True:\n    import g", ("g",)),
+        ("try:\n    import quick\nexcept ImportError:\n    quick = None\nimport slow", ("slow",)),
+        ("def late():\n    import m", ("m",)),
         ("from . import h\nfrom .i import j", ()),
         ("%matplotlib inline\nimport k", ()),
         ("import (", ()),
@@ -74,9 +77,10 @@ def test_a_package_outside_is_found_inside(look: Look) -> None:
     assert look(furnished(["import coursekit, descent"]), source) == "0 descent"
 
 
-def test_a_module_that_is_missing_is_missed_by_the_cell_that_imports_it(look: Look) -> None:
-    said = look(furnished(["import nobody_has_this"]), "import nobody_has_this")
-    assert said == "No module named 'nobody_has_this'"
+def test_a_module_that_the_assignment_needs_and_nobody_has_is_a_fault_of_ours(look: Look) -> None:
+    with pytest.raises(EngineError, match="nobody_has_this: ModuleNotFoundError: No module named") as caught:
+        look(furnished(["import nobody_has_this"]), "print('not reached')")
+    assert caught.value.todo == "install it into this Python, then grade again"
 
 
 def test_the_seed_inside_is_never_the_secret(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
