@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from proctor.course import Course
-from proctor.errors import CourseError, EngineError, ProctorError
+from proctor.errors import CourseError, EngineError, ProctorError, SubmissionError
 from proctor.grader import Graded, Grader
 from proctor.lanes import Progress, side_by_side
 from proctor.model import Run, Submission, Verdict
@@ -128,7 +128,7 @@ async def grade_class(
 
     Raises:
         CourseError: the gradebook or the records cannot be used.
-        EngineError: no judge can be started.
+        EngineError: the records cannot be written.
     """
     async with Grader.open(plan) as grader:
         clerk = _Clerk(course, grader, force=force, tell=tell)
@@ -192,9 +192,16 @@ class _Clerk:
             await asyncio.to_thread(self.store.write, submission.student, kept)
 
     async def _refuse(self, student: str, error: ProctorError) -> Result:
-        """Leave no grade where none was earned, and no stamp, so that the next run tries again."""
+        """Leave no grade where none was earned.
+
+        An earlier grade stays. If the student has since handed in what cannot be judged, a person is asked which of
+        the two holds, and the next run tries again even if the earlier file is back. A fault of ours asks nobody.
+        """
+        is_theirs = isinstance(error, SubmissionError)
         async with self.writing:
-            await asyncio.to_thread(take_back, self.course, student, self.plan.assignment)
+            await asyncio.to_thread(take_back, self.course, student, self.plan.assignment, mark=is_theirs)
+            if is_theirs:
+                await asyncio.to_thread(self.store.forget, student)
         return Result(self.grader.refused(student, error).verdict, graded=False)
 
 

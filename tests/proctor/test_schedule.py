@@ -265,6 +265,16 @@ def test_a_grade_that_stood_is_for_a_person_when_the_new_file_is_broken(graded: 
     }
 
 
+def test_an_earlier_file_that_is_back_is_graded_again(graded: Course) -> None:
+    path = graded.submitted / "ada" / "tiny" / "tiny.ipynb"
+    before, whole = scores(graded, "ada"), path.read_bytes()
+    path.write_bytes(whole[:300])
+    again(graded)
+    path.write_bytes(whole)
+    assert sorted(judged_now(again(graded))) == ["ada"]
+    assert scores(graded, "ada") == before, "and nobody is asked any more"
+
+
 # -- what goes wrong ----------------------------------------------------------------------------------------------
 
 
@@ -288,9 +298,7 @@ def test_a_fault_of_ours_costs_one_try_of_one_submission(graded: Course, monkeyp
     assert sorted(judged_now(results)) == ["carl", "zoe"]
     assert results["ada"].verdict.state == "not judged"
     assert results["ada"].verdict.reason == "a fault of ours: the disk is full"
-    assert {name: points for name, (points, _) in scores(graded, "ada").items()} == {
-        name: points for name, (points, _) in before.items()
-    }, "what stood before is not lost"
+    assert scores(graded, "ada") == before, "what stood before is not lost, and no person can help"
     assert sorted(judged_now(again(graded))) == ["ada"]
 
 

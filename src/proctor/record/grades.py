@@ -70,11 +70,16 @@ def record_grades(
         _score_missing(entry, submission, notebooks)
 
 
-def take_back(course: Course, student: str, assignment: str) -> bool:
+def take_back(course: Course, student: str, assignment: str, *, mark: bool = True) -> bool:
     """Leave no half grade and no zero in the gradebook for a submission that was not judged.
 
-    An entry that holds no score is removed. One with scores is of an earlier submission: it stays, and all its cells
-    are marked for a person, who decides what holds.
+    An entry that holds no score is removed. One with scores is of an earlier submission, and stays.
+
+    Args:
+        course: with the gradebook.
+        student: whose submission it was.
+        assignment: its name.
+        mark: mark all cells of an earlier submission for a person, who decides what holds.
 
     Returns:
         Whether the gradebook now holds nothing of the submission.
@@ -92,7 +97,7 @@ def take_back(course: Course, student: str, assignment: str) -> bool:
         if not _holds_anything(entry):
             gradebook.remove_submission(assignment, student)
             return True
-        for grade in _grades(entry):
+        for grade in _grades(entry) if mark else ():
             grade.needs_manual_grade = True
     return False
 

@@ -14,6 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from proctor.author.notebook import METADATA
 from proctor.model import Outcome, Rebuilt, Run, Step
 from proctor.record.markdown import LIMIT, clean_markdown
 from proctor.record.sanitize import CELL_LIMIT, clean_outputs, size
@@ -24,10 +25,6 @@ __all__ = ["NOTEBOOK_LIMIT", "autograded_notebook", "earned"]
 NOTEBOOK_LIMIT = 8 << 20  # bytes of all outputs; a page of feedback beyond it takes a browser long to open
 MARKDOWN_LIMIT = 256 << 10  # bytes of all Markdown of the student's
 MESSAGE_LIMIT = 16 << 10  # bytes of a test's message
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-}
 STUDENTS = ("solution", "written", "added")  # roles whose source is the student's
 ENDINGS = {"failed": "Failed", "crashed": "Crashed", "timed out": "Timed out", "not judged": "Not judged"}
 NO_OUTCOME = "this test was not judged; a person decides"

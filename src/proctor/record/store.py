@@ -53,6 +53,18 @@ class Store:
         is_theirs = (kept.verdict.student, kept.verdict.assignment) == (student, self.assignment)
         return kept if is_theirs else None
 
+    def forget(self, student: str) -> None:
+        """Leave no verdict, so that the next run judges whatever is there then.
+
+        Raises:
+            EngineError: the file cannot be removed.
+        """
+        path = self.path(student)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed("removed", path, error) from error
+
     def write(self, student: str, kept: Kept) -> None:
         """Record a verdict in place of an earlier one, whole or not at all.
 
@@ -70,15 +82,19 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, json.dumps(content, indent=1, ensure_ascii=True) + "\n")
         except OSError as error:
-            raise EngineError(
-                f"the verdict could not be recorded: {error.strerror or error}",
-                where=f"'{path}'",
-                todo="make room on the disk or make the folder writable, then grade again",
-            ) from error
+            raise _failed("recorded", path, error) from error
+
+
+def _failed(what: str, path: Path, error: OSError) -> EngineError:
+    return EngineError(
+        f"the verdict could not be {what}: {error.strerror or error}",
+        where=f"'{path}'",
+        todo="make room on the disk or make the folder writable, then grade again",
+    )
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as plain data, the same for the record and for the command line."""
+    """Return a verdict as plain data, with all that is needed to read it back."""
     return asdict(verdict)
 
 

@@ -85,11 +85,11 @@ def record(
     return target
 
 
-def take_back(course: Course, student: str, assignment: str) -> None:
+def take_back(course: Course, student: str, assignment: str, *, mark: bool = True) -> None:
     """Leave no half grade and no zero for a submission that was not judged.
 
     A gradebook entry without any score is removed, and the student's folder in `autograded/` with it. An entry with
-    scores is of an earlier submission: it stays, and is marked for a person, who decides what holds.
+    scores is of an earlier submission: it stays, and with `mark` a person is asked to decide what holds.
 
     Raises:
         CourseError: the gradebook is read-only or damaged.
@@ -98,7 +98,7 @@ def take_back(course: Course, student: str, assignment: str) -> None:
     from proctor.record.grades import take_back as take_back_grades  # nbgrader takes 2 s to import
 
     target = course.autograded / student / assignment
-    if take_back_grades(course, student, assignment):
+    if take_back_grades(course, student, assignment, mark=mark):
         with _explained(target):
             _remove(target)
 
