@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -49,9 +51,15 @@ def launch(
 
 
 def kill_below(pid: int) -> None:
-    """Kill a process and all below it, and wait; all are stopped before, so that none starts another meanwhile."""
+    """Kill a process and all below it, and wait; all are stopped before, so that none starts another meanwhile.
+
+    Its process group is stopped at once, which no fork slips through; those that left the group one by one.
+    """
     with suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == pid:
+                os.killpg(pid, signal.SIGSTOP)
         known: set[psutil.Process] = set()
         while new := {top, *top.children(recursive=True)} - known:
             known |= new

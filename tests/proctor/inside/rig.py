@@ -97,6 +97,7 @@ def room(folder: Path, *modules: str) -> Iterator[Room]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     theirs.close()
     started = Room(ours, process.pid)
@@ -110,10 +111,13 @@ def room(folder: Path, *modules: str) -> Iterator[Room]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the whole group at once, which the kernel lets no fork slip through, then what left the group."""
     with suppress(psutil.NoSuchProcess):
         keeper_process = psutil.Process(process.pid)
-        for each in keeper_process.children(recursive=True):
+        keeper_process.suspend()
+        known = keeper_process.children(recursive=True)
+        os.killpg(process.pid, signal.SIGKILL)
+        for each in known:
             with suppress(psutil.NoSuchProcess):
-                each.send_signal(signal.SIGKILL)
-    process.kill()
+                each.kill()
     process.wait()
