@@ -159,7 +159,6 @@ class Step:
     label: str = ""  # how messages call it, different for each cell: "forward", or "your cell 3" for an added one
     points: float = 0.0  # the most that the cell can earn
     marks: Mapping[str, Any] = field(default_factory=dict)  # nbgrader's metadata, as the instructor has it
-    slow: bool = False  # the test trains
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,6 @@ class Rebuilt:
     steps: tuple[Step, ...]
     opening: str = ""  # source of the instructor's first locked code cell, which the judge runs too
     notes: tuple[str, ...] = ()  # what of the submission was not used and why, for the instructor
-    files: tuple[str, ...] = ()  # paths of the assignment's other released files, relative to its source folder
 
 
 @dataclass(frozen=True)
@@ -196,7 +194,6 @@ class Run:
     outcomes: tuple[Outcome, ...]  # of the tests, in order
     outputs: Mapping[int, tuple[Mapping[str, Any], ...]]  # nbformat outputs by the index of their step; unsanitized
     stopped: tuple[str, ...] = ()  # what was stopped or crashed among the student's cells, one clause each
-    rung: str = ""  # what held the student's code: "bubblewrap", "trusted"
     seconds: float = 0.0
     memory: int = 0  # bytes at the peak, all processes of the student's together
 

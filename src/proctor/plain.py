@@ -12,8 +12,10 @@ from typing import Any
 from nbformat import NotebookNode
 
 from proctor.channel import Gone
+from proctor.judge import Said
 from proctor.keeper import Keeper
 from proctor.model import Outcome
+from proctor.released import is_test
 from proctor.sealed import LIMITS, Limits, verdict_of_outputs
 
 __all__ = ["run", "test_cells"]
@@ -22,9 +24,8 @@ GONE = "the notebook's process was gone before this cell could run"
 
 
 def test_cells(notebook: NotebookNode) -> Mapping[str, NotebookNode]:
-    """Return the test cells of a notebook by name, in order: graded code that is no solution."""
-    graded = (cell for cell in notebook.cells if cell.cell_type == "code" and _marks(cell).get("grade"))
-    return {_marks(cell)["grade_id"]: cell for cell in graded if not _marks(cell).get("solution")}
+    """Return the test cells of a notebook by name, in order."""
+    return {_marks(cell)["grade_id"]: cell for cell in notebook.cells if is_test(cell)}
 
 
 async def run(notebook: NotebookNode, *, keeper: Keeper, limits: Limits = LIMITS) -> tuple[Outcome, ...]:
@@ -40,7 +41,7 @@ async def run(notebook: NotebookNode, *, keeper: Keeper, limits: Limits = LIMITS
     usable = True
     try:
         for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
-            said = Outcome("", "not judged", 0.0, 0.0, GONE)
+            said = Said("not judged", GONE)
             if usable:
                 limit = max(min(limits.cell, deadline - time.monotonic()), 0.1)
                 said, usable = await _run_cell(session, keeper, cell, limit=limit)
@@ -52,23 +53,23 @@ async def run(notebook: NotebookNode, *, keeper: Keeper, limits: Limits = LIMITS
     return tuple(outcomes)
 
 
-async def _run_cell(session: Any, keeper: Keeper, cell: NotebookNode, *, limit: float) -> tuple[Outcome, bool]:
+async def _run_cell(session: Any, keeper: Keeper, cell: NotebookNode, *, limit: float) -> tuple[Said, bool]:
     """Return what the cell said, and whether the process can still be used."""
     name = str(_marks(cell).get("grade_id", "cell"))
     try:
         ended, outputs = await session.run_cell(keeper, name, cell.source, limit=limit)
     except Gone:
-        return Outcome("", "crashed", 0.0, 0.0, "the notebook's process ended while this cell ran"), False
+        return Said("crashed", "the notebook's process ended while this cell ran"), False
     if ended in ("late", "stuck"):
-        return Outcome("", "timed out", 0.0, 0.0, f"ran past {limit:.0f} s and was stopped"), ended == "late"
+        return Said("timed out", f"ran past {limit:.0f} s and was stopped"), ended == "late"
     said = verdict_of_outputs(ended, outputs)
     if said.share is not None:
         why = "the test cell ends in a value, which nbgrader takes for points: assign it to a name"
-        return Outcome("", "failed", 0.0, 0.0, why), True
-    return Outcome("", "passed" if said.state == "passed" else "failed", 0.0, 0.0, said.message), True
+        return Said("failed", why), True
+    return said, True
 
 
-def _named(said: Outcome, name: str, most: float) -> Outcome:
+def _named(said: Said, name: str, most: float) -> Outcome:
     return Outcome(name, said.state, most if said.state == "passed" else 0.0, most, said.message)
 
 

@@ -17,6 +17,7 @@ import nbformat
 from proctor.course import Course, draw_seed
 from proctor.errors import CourseError, EngineError
 from proctor.model import Submission
+from proctor.released import is_test
 from proctor.sandbox import Caps, rung_here
 from proctor.sealed import LIMITS, Limits
 
@@ -36,7 +37,7 @@ class Plan:
     assignment: str
     sources: Mapping[str, Notebook]  # the instructor's notebooks by name
     seed: int  # of the hidden tests
-    rung: str  # what is to hold the student's code: "bubblewrap" or "trusted"
+    rung: str  # what is to hold the student's code: a name of `sandbox.RUNGS`
     files: Path | None = None  # folder of the assignment's other files
     is_secret: bool = True  # the seed is the assignment's own
     device: str = "cpu"
@@ -143,7 +144,7 @@ def key_of(plan: Plan, submission: Submission, packages: Sequence[Path] = ()) ->
     for name, source in plan.sources.items():
         above = 0
         for cell in source["cells"]:
-            if _is_test(cell):  # what it asks, what it is worth, and of which cells it sees the work
+            if is_test(cell):  # what it asks, what it is worth, and of which cells it sees the work
                 marks = cell["metadata"]["nbgrader"]
                 parts[f"{TEST}{name}/{marks['grade_id']}"] = _digest([cell["source"], marks, above])
             else:
@@ -152,12 +153,7 @@ def key_of(plan: Plan, submission: Submission, packages: Sequence[Path] = ()) ->
 
 
 def _without_tests(source: Notebook) -> list[Any]:
-    return [cell for cell in source["cells"] if not _is_test(cell)]
-
-
-def _is_test(cell: Mapping[str, Any]) -> bool:
-    marks = cell["metadata"].get("nbgrader", {})
-    return bool(cell["cell_type"] == "code" and marks.get("grade") and not marks.get("solution"))
+    return [cell for cell in source["cells"] if not is_test(cell)]
 
 
 def _digest(value: object) -> str:

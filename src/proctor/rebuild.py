@@ -49,27 +49,24 @@ class _Added:
     count: int = 0
 
 
-def rebuild(
-    source: Mapping[str, Any], handed_in: SubmittedNotebook | None, *, name: str, files: Sequence[str] = ()
-) -> Rebuilt:
+def rebuild(source: Mapping[str, Any], handed_in: SubmittedNotebook | None, *, name: str) -> Rebuilt:
     """Return the instructor's notebook with the student's cells in their places.
 
     Args:
         source: the instructor's notebook, nbformat 4, with solutions, hidden tests and the metadata of nbgrader.
         handed_in: the student's; None if it is missing, so that every task stands open.
         name: of the notebook, without `.ipynb`.
-        files: paths of the assignment's other released files.
     """
     row = places(source)
     opening = next((place.shown for place in row if place.role == "given" and place.marks), "")
     if handed_in is None:
         note = f"notebook '{name}' was not handed in: its tasks stand open"
-        return Rebuilt(name, tuple(place.step() for place in row), opening, (note,), tuple(files))
+        return Rebuilt(name, tuple(place.step() for place in row), opening, (note,))
     cells = handed_in.cells
     match = _match(row, cells)
     added = _add(row, cells, match)
     notes = (*_changes(row, cells, match), *_additions(row, added))
-    return Rebuilt(name, tuple(_steps(row, cells, match, added)), opening, notes, tuple(files))
+    return Rebuilt(name, tuple(_steps(row, cells, match, added)), opening, notes)
 
 
 def _match(row: Sequence[Place], cells: Sequence[HandedIn]) -> _Match:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from proctor.author.student_view import open_question, open_task_stub
 from proctor.model import Cell, Step
 
-__all__ = ["Place", "places", "plain"]
+__all__ = ["Place", "is_test", "places", "plain"]
 
 Role = Literal["text", "given", "solution", "test", "written", "task"]
 Kind = Literal["code", "markdown", "raw"]
@@ -32,7 +32,6 @@ class Place:
     name: str = ""  # the nbgrader id, which the student's cell claims too; empty for unmarked cells
     points: float = 0.0
     marks: Mapping[str, Any] = field(default_factory=dict)
-    slow: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +47,7 @@ class Place:
         """Return the step at this place, with the student's answer if there is one."""
         runs, shown = (self.runs, self.shown) if answer is None else (answer, answer)
         name = "" if self.role == "text" else self.name
-        return Step(self.role, self.kind, runs, shown, name, self.label, self.points, self.marks, self.slow)
+        return Step(self.role, self.kind, runs, shown, name, self.label, self.points, self.marks)
 
 
 def places(notebook: Mapping[str, Any]) -> tuple[Place, ...]:
@@ -60,6 +59,12 @@ def places(notebook: Mapping[str, Any]) -> tuple[Place, ...]:
     cells = notebook["cells"]
     is_ours = any("proctor" in cell.get("metadata", {}) for cell in cells)
     return tuple(_place(cell, number, is_ours=is_ours) for number, cell in enumerate(cells, start=1))
+
+
+def is_test(cell: Mapping[str, Any]) -> bool:
+    """Return whether a cell of the instructor's is a test: graded code that is no solution."""
+    marks = cell["metadata"].get("nbgrader", {})
+    return bool(cell["cell_type"] == "code" and marks.get("grade") and not marks.get("solution"))
 
 
 def plain(source: str) -> str:
@@ -78,9 +83,8 @@ def _place(cell: Mapping[str, Any], number: int, *, is_ours: bool) -> Place:
     visible = _without(_without(source, "HIDDEN TESTS"), "MARK SCHEME")
     shown = _opened(visible, name, role, is_ours=is_ours) if kind == "code" else _asked(visible, role, is_ours=is_ours)
     label = name or f"the {role} cell {number}"
-    is_slow = bool((metadata.get("proctor") or {}).get("slow"))
     runs = source if role == "test" else shown
-    return Place(role, kind, runs, shown, label, name, marks.get("points", 0.0), marks, is_slow)
+    return Place(role, kind, runs, shown, label, name, marks.get("points", 0.0), marks)
 
 
 def _marks(raw: Mapping[str, Any], kind: Kind) -> dict[str, Any]:

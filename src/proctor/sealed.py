@@ -238,7 +238,7 @@ class _Runner:
         said = await (self._try_sealed(step, copy) if is_sealed(step.source) else self._try_plain(step, copy))
         await copy.channel.close()
         if (why := self._killed()) and said.state == "crashed":
-            return replace(said, message=f"your code was stopped: {why}")
+            said = replace(said, message=f"your code was stopped: {why}")
         return replace(said, message=plain_text(said.message), printed=plain_text(said.printed))
 
     async def _try_sealed(self, step: Step, copy: Session) -> Said:
@@ -294,7 +294,7 @@ def _outcome(step: Step, said: Said, *, seconds: float) -> Outcome:
     message = said.message or ("" if state == "passed" else f"{earned:g} of {step.points:g} points")
     return Outcome(
         step.name,
-        state,  # type: ignore[arg-type]  # the judge checked it
+        state,
         earned,
         step.points,
         message,

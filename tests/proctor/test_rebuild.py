@@ -98,7 +98,7 @@ def code(source: str, name: str = "") -> HandedIn:
 
 
 def built(cells: Sequence[HandedIn]) -> Rebuilt:
-    return rebuild(SOURCE, SubmittedNotebook("course", tuple(cells)), name="course", files=["data.csv"])
+    return rebuild(SOURCE, SubmittedNotebook("course", tuple(cells)), name="course")
 
 
 def labels(rebuilt: Rebuilt) -> list[str]:
@@ -116,7 +116,7 @@ def step(rebuilt: Rebuilt, label: str) -> Step:
 def test_an_answered_notebook_keeps_its_order_and_takes_the_answers() -> None:
     rebuilt = built(ANSWERED)
     assert rebuilt.notes == ()
-    assert (rebuilt.name, rebuilt.opening, rebuilt.files) == ("course", "import math", ("data.csv",))
+    assert (rebuilt.name, rebuilt.opening) == ("course", "import math")
     assert [(step.role, step.kind, step.name, step.label) for step in rebuilt.steps] == [
         ("text", "markdown", "", "the text cell 1"),
         ("given", "code", "imports", "imports"),
@@ -140,7 +140,7 @@ def test_a_test_runs_whole_and_shows_what_was_released() -> None:
     test = step(built(ANSWERED), "f-test")
     assert test.source == SOURCE.cells[5].source
     assert test.shown == RELEASED[5].source == "assert f(1) == 1\nassert f(3) == 3"
-    assert (test.points, test.slow) == (2.0, False)
+    assert test.points == 2.0
     assert test.marks == {
         "grade_id": "f-test",
         "grade": True,
@@ -362,7 +362,6 @@ def test_the_untouched_release_of_our_own_is_rebuilt_as_it_is(released: Course) 
     assert [step.shown for step in rebuilt.steps] == [cell["source"] for cell in given_out["cells"]]
     assert rebuilt == rebuild(source, SubmittedNotebook("tiny", tuple(handed_in(joined(given_out)))), name="tiny")
     assert "Task 'double' is open: write double() here." in step(rebuilt, "double").source
-    assert [step.name for step in rebuilt.steps if step.slow] == ["double-hidden"]
     assert rebuilt.opening == "from coursekit import seed, student"
     assert {step.label: step.points for step in rebuilt.steps if step.points} == {
         "double-seen": 1.0,

@@ -11,6 +11,7 @@ from typing import Any
 
 from proctor.inside import wire
 from proctor.judge.split import Block, Test, import_statements
+from proctor.model import CellState
 
 __all__ = ["Came", "Side", "StoppedError", "StudentError"]
 
@@ -27,9 +28,10 @@ class StudentError(Exception):
 class StoppedError(BaseException):
     """The student's process ended, hung or sent nonsense; no `except Exception` of a test's catches it."""
 
-    def __init__(self, state: str, message: str) -> None:
+    def __init__(self, state: CellState, message: str) -> None:
         super().__init__(message)
-        self.state, self.message = state, message
+        self.state: CellState = state
+        self.message = message
 
 
 class Came:

@@ -13,6 +13,7 @@ from typing import Any
 from proctor.inside import wire
 from proctor.judge.split import RUN, VALUE, Test, split
 from proctor.judge.student import Came, Side
+from proctor.model import CellState
 
 __all__ = ["Said", "Trial", "points", "try_test"]
 
@@ -40,7 +41,7 @@ class Trial:
 class Said:
     """What a test said."""
 
-    state: str  # a CellState
+    state: CellState
     message: str = ""
     share: float | None = None  # the value of the last line, where it is a number; None for all points
     device: str = ""
@@ -81,7 +82,7 @@ def try_test(trial: Trial, sock: socket.socket, *, space: Mapping[str, Any], ope
     return _said(side, "passed", "", trial=trial, share=_share(names.get(VALUE)))
 
 
-def _said(side: Side, state: str, message: str, *, trial: Trial, share: float | None = None) -> Said:
+def _said(side: Side, state: CellState, message: str, *, trial: Trial, share: float | None = None) -> Said:
     printed = "" if trial.is_brief else "".join(side.printed)
     return Said(state, _storable(message[:MESSAGE]), share, _storable(side.device), _storable(printed[:MESSAGE]))
 
@@ -104,7 +105,7 @@ def _share(value: Any) -> float | None:
         return None
 
 
-def _failed(error: BaseException, test: Test, side: Side, trial: Trial) -> tuple[str, str]:
+def _failed(error: BaseException, test: Test, side: Side, trial: Trial) -> tuple[CellState, str]:
     """Return the state and the message of a test that raised something."""
     if isinstance(error, wire.CannotCross):
         return "not judged", f"the test sends what cannot leave it: {error}"
