@@ -6,14 +6,13 @@ A course is the folder that holds `nbgrader_config.py`, laid out as nbgrader exp
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from proctor.disk import write_whole
 from proctor.errors import CourseError
 
 __all__ = ["CONFIG", "DEMO_PREFIX", "Course", "draw_seed", "find_course", "secret_seed"]
@@ -168,15 +167,5 @@ def _unreadable(path: Path, why: str) -> CourseError:
 
 
 def _write_seeds(path: Path, seeds: Mapping[str, int]) -> None:
-    """Replace the file in one step; `mkstemp` makes it readable by its owner only."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".seeds-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(seeds, file, indent=2, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Replace the file in one step; readable by its owner only."""
+    write_whole(path, json.dumps(seeds, indent=2, sort_keys=True).encode() + b"\n")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from proctor.disk import write_whole
 from proctor.model import Assignment, Cell
 
 __all__ = ["build_notebook", "write_source"]
@@ -60,7 +59,7 @@ def write_source(assignment: Assignment, target: Path) -> bool:
     if target.is_file() and target.read_bytes() == content:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    _replace(target, content)
+    write_whole(target, content, mode=0o644)
     return True
 
 
@@ -87,18 +86,3 @@ def _metadata(cell: Cell) -> dict[str, Any]:
     if cell.kind != "test":
         return {"nbgrader": marks}
     return {"nbgrader": marks, "proctor": {"slow": cell.slow, "tests": list(cell.tests)}}
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put a whole file in place of another, or of none, in one step."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -6,18 +6,17 @@ It is kept out of `autograded/`, because nbgrader copies every file from there i
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from proctor.course import Course
+from proctor.disk import write_whole
 from proctor.errors import EngineError
 from proctor.model import CellState, Outcome, Verdict
 
-__all__ = ["Kept", "Store", "sync_folder", "verdict_from_json", "verdict_to_json"]
+__all__ = ["Kept", "Store", "verdict_from_json", "verdict_to_json"]
 
 FORMAT = 1
 STATES = ("complete", "partial", "not judged")
@@ -80,7 +79,7 @@ class Store:
         path = self.path(student)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, json.dumps(content, indent=1, ensure_ascii=True) + "\n")
+            write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
         except OSError as error:
             raise _failed("recorded", path, error) from error
 
@@ -114,17 +113,6 @@ def verdict_from_json(data: Mapping[str, Any]) -> Verdict:
     return verdict
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's own list of names to the disk, where the system can."""
-    if os.name == "nt":
-        return  # Windows opens no folders, and keeps the order of renames by itself
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _kept_from_json(data: Mapping[str, Any]) -> Kept:
     if data["format"] != FORMAT:
         raise ValueError("written by another version")
@@ -143,18 +131,3 @@ def _known(kind: type[Verdict] | type[Outcome], data: Mapping[str, Any]) -> dict
     """Return the fields that the class has; a later version may have written more."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in data.items() if name in names}
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put a whole file in place of another; `mkstemp` makes it readable by its owner only."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        sync_folder(path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

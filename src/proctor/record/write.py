@@ -25,10 +25,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from proctor.course import Course
+from proctor.disk import sync_folder
 from proctor.errors import EngineError
 from proctor.model import Rebuilt, Run, Submission, Verdict
 from proctor.record.notebook import autograded_notebook
-from proctor.record.store import sync_folder
 
 __all__ = ["record", "take_back"]
 
