@@ -64,7 +64,8 @@ def held(folder: Path) -> Iterator[Place]:
             inner = _enter(outer, Path(folder.name))
             stack.callback(_leave, inner)
         except FileNotFoundError:
-            raise SubmissionError("nothing was handed in", where=f"'{folder}'") from None
+            todo = "ask the student for the notebook"
+            raise SubmissionError("nothing was handed in", where=f"'{folder}'", todo=todo) from None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 what = "the submission is not a folder but a link or a file"
