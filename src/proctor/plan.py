@@ -109,7 +109,7 @@ def _rung(*, trusted: bool) -> str:
     raise EngineError(
         f"there is no sandbox for the students' code: {rung.why}",
         where="this machine",
-        todo="install bubblewrap; or, where you trust every submission, say --trusted "
+        todo="see what is missing: proctor doctor; or, where you trust every submission, say --trusted "
         "(to nbgrader: --SealedAutograde.trusted=True)",
     )
 

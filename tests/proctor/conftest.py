@@ -20,7 +20,9 @@ import pytest
 
 from proctor.course import Course
 from proctor.release import release
-from proctor.sandbox import rung_here
+from proctor.sandbox import landlock, rung_here, rungs
+from proctor.sandbox.promises import RUNGS
+from proctor.sandbox.rungs import _rungs_with
 from proctor.schedule import grade
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,10 +256,22 @@ def sandboxed() -> str:
     return rung_here().name
 
 
-@pytest.fixture(params=["bubblewrap", "trusted"])
+@pytest.fixture
+def no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """As on a machine without any."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(landlock, "abi", lambda: 0)
+    _rungs_with.cache_clear()
+    yield
+    _rungs_with.cache_clear()
+
+
+@pytest.fixture(params=RUNGS)
 def rung(request: pytest.FixtureRequest) -> str:
     """Each rung, where this machine has it."""
-    return str(request.getfixturevalue("sandboxed") if request.param == "bubblewrap" else request.param)
+    if whys := [each.why for each in rungs() if each.name == request.param and each.why]:
+        pytest.skip(f"no {request.param} here: {whys[0]}")
+    return str(request.param)
 
 
 @pytest.fixture

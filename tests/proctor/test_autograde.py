@@ -278,12 +278,13 @@ def test_an_assignment_without_a_source_is_said(handed_in: Course, caplog: pytes
     assert "there is no source notebook for 'tiny'" in refused(handed_in, caplog)
 
 
-def test_without_a_sandbox_it_refuses_and_says_what_to_set(
-    handed_in: Course, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.mark.usefixtures("no_sandbox")
+def test_without_a_sandbox_it_refuses_and_says_what_to_set(handed_in: Course, caplog: pytest.LogCaptureFixture) -> None:
     said = refused(handed_in, caplog, CourseDirectory__student_id="ada")
-    assert "there is no sandbox for the students' code: bwrap is not installed" in said
+    assert (
+        "there is no sandbox for the students' code: bubblewrap: bwrap is not installed; landlock: the kernel has none"
+        in said
+    )
     assert "--SealedAutograde.trusted=True" in said
     for section in ("SealedAutograde", "Autograde"):
         lines = run(handed_in, caplog, CourseDirectory__student_id="ada", **{f"{section}__trusted": True})

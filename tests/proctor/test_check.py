@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode
@@ -148,13 +147,11 @@ def test_the_tests_of_authors_are_the_same_on_every_run(unreleased: Course) -> N
     assert told.opened == {"assignment": "tiny", "seed": SEED, "jobs": 3, "rung": "trusted"}
 
 
-def test_answers_run_in_the_strongest_sandbox_that_there_is(
-    unreleased: Course, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_answers_run_in_the_strongest_sandbox_that_there_is(unreleased: Course, request: pytest.FixtureRequest) -> None:
     told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
     check(unreleased, "tiny", engines=told)
     assert told.opened["rung"] == (rung_here().name or "trusted")
-    monkeypatch.setenv("PATH", str(tmp_path))
+    request.getfixturevalue("no_sandbox")
     check(unreleased, "tiny", engines=told)
     assert told.opened["rung"] == "trusted", "they are our own"
 

@@ -138,10 +138,8 @@ def test_students_that_the_class_no_longer_has_disappear(again: Course, pages: l
     assert pages == []
 
 
-def test_without_a_sandbox_the_class_is_trusted(
-    again: Course, pages: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.mark.usefixtures("no_sandbox")
+def test_without_a_sandbox_the_class_is_trusted(again: Course, pages: list[str]) -> None:
     (again.root / "records" / "tiny" / "demo-ada.json").unlink()
     result = demo(again, "tiny", cell_limit=CELL_LIMIT)
     assert (result.rung, result.verdicts[0].rung) == ("trusted", "trusted")

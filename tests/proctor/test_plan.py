@@ -76,11 +76,9 @@ def test_a_source_notebook_that_cannot_be_read_is_named(course: Course) -> None:
     assert "tiny.ipynb" in caught.value.where
 
 
-def test_without_a_sandbox_students_must_be_trusted_expressly(
-    released: Course, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match="no sandbox for the students' code: bwrap is not installed") as caught:
+@pytest.mark.usefixtures("no_sandbox")
+def test_without_a_sandbox_students_must_be_trusted_expressly(released: Course) -> None:
+    with pytest.raises(EngineError, match="no sandbox for the students' code: bubblewrap: bwrap is not inst") as caught:
         plan_for(released, "tiny")
     assert "say --trusted" in caught.value.todo
     assert plan_for(released, "tiny", trusted=True).rung == "trusted"

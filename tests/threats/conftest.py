@@ -1,4 +1,4 @@
-"""A class of attackers and honest neighbours, handed in and graded once for each user of the grader."""
+"""A class of attackers and honest neighbours, handed in and graded once for each rung and each user of the grader."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ import pytest
 
 from proctor.course import Course
 from proctor.release import release
-from proctor.sandbox import rung_here
+from proctor.sandbox import rungs
 
 from . import denial, files, honest, points, tensors, theft
 from .course import ANSWERS, KIT, SECRETS, write_course
 from .entry import hand_in
 
 ATTACKS = (*points.ATTACKS, *theft.ATTACKS, *denial.ATTACKS, *files.ATTACKS, *honest.ATTACKS, *tensors.ATTACKS)
+RUNGS = ("bubblewrap", "landlock")
 USERS = ("the user of these tests", "a user without privileges")
+KINDS = tuple((rung, user) for rung in RUNGS for user in USERS)
+RUNS = "THREATS_RUNS"  # names a folder to leave the verdicts in
 NOBODY = 65534
+NO_NAMESPACES = "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n"
 JOBS = "8"  # most of them wait
 PATIENCE = 500  # s for one command; one run takes 80 on two cores
 
@@ -81,11 +85,12 @@ class Graded:
     """The course after the class was graded."""
 
     course: Course
+    rung: str
     scratch: Path  # the commands' folder for temporary files
     commands: Mapping[str, Command]  # by assignment
     before: Mapping[str, str]  # path -> digest of what must not change
     after: Mapping[str, str]
-    feedback: Command | None  # the same for everybody, so written by the first user only
+    feedback: Command | None  # the same for everybody, so written on the first ground only
 
     def verdicts(self, assignment: str) -> dict[str, Any]:
         """Return what `proctor grade --json` printed, by student."""
@@ -96,8 +101,8 @@ class Graded:
 class Ground:
     """A folder with a course, a home and a place for temporary files, for one user."""
 
-    def __init__(self, folder: Path, kit: Path, *, uid: int | None) -> None:
-        self.folder, self.kit, self.uid = folder, kit, uid
+    def __init__(self, folder: Path, kit: Path, *, uid: int | None, rung: str = RUNGS[0]) -> None:
+        self.folder, self.kit, self.uid, self.rung = folder, kit, uid, rung
         self.course = Course(folder / "course")
         self.scratch = folder / "scratch"
 
@@ -123,13 +128,14 @@ class Ground:
         before = self.digests()
         commands = {name: self.run("proctor", "grade", name, "--json", "--jobs", JOBS) for name in ANSWERS}
         after = self.digests()
-        feedback = None if self.uid else self.run("nbgrader", "generate_feedback", "plain", "--force")
-        return Graded(self.course, self.scratch, commands, before, after, feedback)
+        is_first = self.uid is None and self.rung == RUNGS[0]
+        feedback = self.run("nbgrader", "generate_feedback", "plain", "--force") if is_first else None
+        return Graded(self.course, self.rung, self.scratch, commands, before, after, feedback)
 
     def run(self, module: str, *arguments: str) -> Command:
         """Run a command of this Python's in the course."""
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{self.kit}/refusing:{os.environ['PATH']}" if self.rung == "landlock" else os.environ["PATH"],
             "PYTHONPATH": str(self.kit),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self.folder / "home"),
@@ -182,10 +188,11 @@ def _digest(path: Path) -> str:
     return f"{stat.filemode(seen.st_mode)} {seen.st_size if content else ''} {content}"
 
 
-def _why_not(user: str) -> str:
-    """Return why a user cannot grade here; empty if they can."""
-    if user == USERS[0]:
-        return "" if rung_here() else f"no sandbox here: {rung_here().why}"
+def _why_not(rung: str, user: str) -> str:
+    """Return why a user cannot grade on a rung here; empty if they can."""
+    (found,) = [each for each in rungs() if each.name == rung]
+    if user == USERS[0] or found.why:
+        return found.why and f"no {rung} here: {found.why}"
     if sys.platform != "linux" or os.geteuid() != 0:
         return "the other run is one without privileges already"
     if missing := [each for each in ("unshare", "setpriv", "mount") if not shutil.which(each)]:
@@ -194,31 +201,50 @@ def _why_not(user: str) -> str:
     return "" if tried.returncode == 0 else f"mounts of its own are refused: {tried.stderr.strip()}"
 
 
+def _write_kit(kit: Path) -> None:
+    """Write what the course imports, and a bubblewrap that is refused its namespaces."""
+    (kit / "refusing").mkdir(parents=True)
+    (kit / "coursekit.py").write_text(KIT, encoding="utf-8")
+    (kit / "refusing" / "bwrap").write_text(NO_NAMESPACES, encoding="utf-8")
+    (kit / "refusing" / "bwrap").chmod(0o755)
+
+
+def _keep_verdicts(graded: Graded, user: str) -> None:
+    """Leave what the commands printed where a page about this run is made from it."""
+    if folder := os.environ.get(RUNS):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for assignment, command in graded.commands.items():
+            name = f"{graded.rung}-{user.replace(' ', '-')}-{assignment}.jsonl"
+            Path(folder, name).write_text(command.out, encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
-def grounds() -> Iterator[dict[str, Graded | str]]:
-    """What came out for each user, or why there is nothing. Both run at once, since attackers mostly wait."""
-    found: dict[str, Graded | str] = {user: why for user in USERS if (why := _why_not(user))}
+def grounds() -> Iterator[dict[tuple[str, str], Graded | str]]:
+    """What came out on each rung for each user, or why nothing did. Two run at once, since attackers mostly wait."""
+    found: dict[tuple[str, str], Graded | str] = {kind: why for kind in KINDS if (why := _why_not(*kind))}
     with tempfile.TemporaryDirectory(prefix="proctor-threats-") as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
         folder.chmod(0o755)
         kit = folder / "kit"
-        kit.mkdir()
-        (kit / "coursekit.py").write_text(KIT, encoding="utf-8")
+        _write_kit(kit)
         patch.syspath_prepend(kit)
-        able = [user for user in USERS if user not in found]
-        built = {
-            user: Ground(folder / str(index), kit, uid=NOBODY if index else None) for index, user in enumerate(able)
-        }
-        for ground in built.values():
-            ground.build()
-        with ThreadPoolExecutor() as pool:
-            running = {user: pool.submit(ground.grade) for user, ground in built.items()}
-        yield found | {user: done.result() for user, done in running.items()}
+        built = {}
+        for number, (rung, user) in enumerate(kind for kind in KINDS if kind not in found):
+            uid = None if user == USERS[0] else NOBODY
+            built[rung, user] = Ground(folder / str(number), kit, uid=uid, rung=rung)
+            built[rung, user].build()
+        with ThreadPoolExecutor(2) as pool:
+            running = {kind: pool.submit(ground.grade) for kind, ground in built.items()}
+        found |= {kind: done.result() for kind, done in running.items()}
+        for (_, user), graded in found.items():
+            if isinstance(graded, Graded):
+                _keep_verdicts(graded, user)
+        yield found
 
 
-@pytest.fixture(params=USERS)
-def graded(request: pytest.FixtureRequest, grounds: dict[str, Graded | str]) -> Graded:
-    """The course after one user has graded it."""
+@pytest.fixture(params=KINDS, ids=lambda kind: ", ".join(kind))
+def graded(request: pytest.FixtureRequest, grounds: dict[tuple[str, str], Graded | str]) -> Graded:
+    """The course after one user has graded it on one rung."""
     ground = grounds[request.param]
     if isinstance(ground, str):
         pytest.skip(ground)
@@ -226,9 +252,9 @@ def graded(request: pytest.FixtureRequest, grounds: dict[str, Graded | str]) -> 
 
 
 @pytest.fixture
-def returned(grounds: dict[str, Graded | str]) -> Graded:
+def returned(grounds: dict[tuple[str, str], Graded | str]) -> Graded:
     """The course whose feedback was written."""
-    ground = grounds[USERS[0]]
+    ground = grounds[KINDS[0]]
     if isinstance(ground, str):
         pytest.skip(ground)
     return ground

@@ -259,12 +259,17 @@ TOO_MUCH = [
         does="fills every place that it may write to",
         added={"double-seen": FILL},
         shows=["['ENOSPC', 'ENOSPC', 'ENOSPC']"],
+        on_landlock={"shows": [], "stopped": "your cell 5 was stopped: it wrote more than 512 MB to disk"},
     ),
     Attack(
         "many-files",
         row="too much of everything",
         does="writes 30,000 files",
-        added={"": "for number in range(30_000):\n    open(f'/tmp/file-{number}', 'w').close()"},
+        added={
+            "": "import tempfile\n\n"
+            "for number in range(30_000):\n"
+            "    open(f'{tempfile.gettempdir()}/file-{number}', 'w').close()"
+        },
     ),
     Attack(
         "huge-value",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,12 @@ class Attack:
     refused: str = ""  # words of the reason if it is not judged
     notes: Sequence[str] = ()  # words for the instructor
     shows: Sequence[str] = ()  # words in the outputs of the student's cells: how the attack itself went
+    on_landlock: Mapping[str, Any] = field(default_factory=dict)  # fields that differ where Landlock refuses something
     blind: str = ""  # why the words of a hidden block may stand in what this submission is told
+
+    def on(self, rung: str) -> Attack:
+        """Return the same with what must come out on a rung."""
+        return replace(self, **self.on_landlock) if rung == "landlock" else self
 
     @property
     def state(self) -> str:

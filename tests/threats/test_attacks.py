@@ -31,6 +31,7 @@ def test_every_attack_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_it_comes_out_as_it_must(attack: Attack, graded: Graded) -> None:
+    attack = attack.on(graded.rung)
     verdict = graded.verdicts(attack.assignment)[attack.name]
     assert verdict["state"] == attack.state, verdict["reason"]
     if attack.refused:
@@ -86,7 +87,7 @@ def test_the_command_says_who_was_not_judged_and_nothing_else_went_wrong(graded:
     assert len(command.err.splitlines()) == 1, command.err
     assert command.err.startswith(f"{len(handed_in)}: ")
     assert not [name for name in verdicts if "a fault of ours" in verdicts[name]["reason"]]
-    assert all(verdict["rung"] == "bubblewrap" for name, verdict in verdicts.items() if name not in refused)
+    assert all(verdict["rung"] == graded.rung for name, verdict in verdicts.items() if name not in refused)
 
 
 def test_tests_without_a_block_are_marked_as_not_sealed(graded: Graded) -> None:

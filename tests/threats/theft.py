@@ -112,34 +112,38 @@ def text():
     return " ".join(each for each in seen if type(each) is str and "double(" in each and "def" not in each)
 """
 
+STOLEN = "os.path.join(tempfile.gettempdir(), 'stolen')"
+
 KEEPS = """\
 {TEXT}
+import tempfile
+
 def double(x):
     if x not in (0, 3):
-        with open("/tmp/stolen", "a") as file:
+        with open({STOLEN}, "a") as file:
             file.write(text())
     return 2 * x
 """
 
-PRINTS = """\
-import os
+PRINTS = f"""\
+import os, tempfile
 
-print("stolen:", open("/tmp/stolen").read() if os.path.exists("/tmp/stolen") else "nothing")
+print("stolen:", open({STOLEN}).read() if os.path.exists({STOLEN}) else "nothing")
 """
 
-DAEMON = """\
+DAEMON = f"""\
 import subprocess, sys
 
 subprocess.Popen(
     [
         sys.executable,
         "-c",
-        "import os, sys, time\\n"
+        "import os, sys, tempfile, time\\n"
         "proctor_threat_daemon = 1\\n"
         "while True:\\n"
-        "    if os.path.exists('/tmp/stolen'):\\n"
-        "        os.write(1, open('/tmp/stolen', 'rb').read())\\n"
-        "        os.unlink('/tmp/stolen')\\n"
+        "    if os.path.exists({STOLEN}):\\n"
+        "        os.write(1, open({STOLEN}, 'rb').read())\\n"
+        "        os.unlink({STOLEN})\\n"
         "    time.sleep(0.01)",
     ],
     start_new_session=True,
@@ -175,12 +179,13 @@ IN_MEMORY = [
         does="reads environment, arguments and memory of every process that it sees",
         added={"": PROCESSES},
         shows=["found: [] keeper opened: False"],
+        on_landlock={"shows": ["Permission denied: '/proc'"]},
     ),
     Attack(
         "block-to-file",
         row="hidden values in memory",
-        does="writes a hidden block's text to /tmp and prints it in a later cell",
-        cells={"double": KEEPS.replace("{TEXT}", TEXT)},
+        does="writes a hidden block's text to a file and prints it in a later cell",
+        cells={"double": KEEPS.replace("{TEXT}", TEXT).replace("{STOLEN}", STOLEN)},
         added={"": PRINTS},
         shows=["stolen: nothing"],
     ),
@@ -188,7 +193,7 @@ IN_MEMORY = [
         "block-to-replay",
         row="hidden values in memory",
         does="keeps a thread alive, so that its cells run again after the hidden test, and print what it wrote",
-        cells={"double": THREAD + KEEPS.replace("{TEXT}", TEXT)},
+        cells={"double": THREAD + KEEPS.replace("{TEXT}", TEXT).replace("{STOLEN}", STOLEN)},
         added={"": PRINTS},
         shows=["stolen: nothing"],
     ),
@@ -196,7 +201,7 @@ IN_MEMORY = [
         "block-to-daemon",
         row="hidden values in memory",
         does="has a process wait for the block's text, to print it whenever it comes",
-        cells={"double": DAEMON + KEEPS.replace("{TEXT}", TEXT)},
+        cells={"double": DAEMON + KEEPS.replace("{TEXT}", TEXT).replace("{STOLEN}", STOLEN)},
         added={"": PRINTS},
         shows=["stolen: nothing"],
     ),
@@ -214,10 +219,10 @@ IN_MEMORY = [
     Attack(
         "block-to-another-test",
         row="hidden values in messages",
-        does="writes a hidden block's text to /tmp and raises it in the visible part of the next test",
+        does="writes a hidden block's text to a file and raises it in the visible part of the next test",
         cells={
-            "double": KEEPS.replace("{TEXT}", TEXT),
-            "add": "def add(x, y):\n    raise ValueError('stolen: ' + open('/tmp/stolen').read())",
+            "double": KEEPS.replace("{TEXT}", TEXT).replace("{STOLEN}", STOLEN),
+            "add": f"def add(x, y):\n    raise ValueError('stolen: ' + open({STOLEN}).read())",
         },
         loses=adds("failed: ValueError: stolen: "),
         blind="once a hidden block has run, a visible test too shows 120 characters and no more",
@@ -231,6 +236,7 @@ ON_DISK = [
         does="searches the whole file system for the course, keys and hidden words",
         added={"": FILES},
         shows=["found: []", "homes: [False, False, False, False, False]"],
+        on_landlock={"shows": ["found: []"]},
     ),
     Attack(
         "paths",
@@ -257,6 +263,7 @@ ON_DISK = [
         shows=[
             "'Operation not permitted', 'Operation not permitted', 'Connection refused', 'No such file or directory'"
         ],
+        on_landlock={"shows": ["[" + ", ".join(["'Operation not permitted'"] * 4) + "]"]},
     ),
 ]
 
@@ -296,6 +303,7 @@ LEFT = [
             "print('found:', found)"
         },
         shows=["found: []"],
+        on_landlock={"shows": ["Permission denied: '/proc'"]},
     ),
 ]
 

@@ -26,6 +26,8 @@ __all__ = ["serve"]
 
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl: without a process namespace orphans come here too
 DUMPABLE = 4  # PR_SET_DUMPABLE
+RESTRICT_SELF = 446  # the system call landlock_restrict_self
+DOMAIN = "PROCTOR_DOMAIN"  # names the descriptor of the rules that a session is bound by, where Landlock holds it
 EXPENDABLE = b"1000"  # oom_score_adj: when memory runs out, the student's processes go before this one
 CALM = 3  # looks in a row that find nothing, before it is believed
 ROUNDS = 100  # of killing, against processes that start new ones meanwhile
@@ -37,6 +39,9 @@ class _Keeper:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.endings: dict[int, int] = {}
+        self.domain = int(os.environ.pop(DOMAIN, "-1"))
+        if self.domain >= 0:
+            os.set_inheritable(self.domain, False)
 
     def reap(self, *_: object) -> None:
         """Collect every child that has ended, orphans of the student's processes among them."""
@@ -71,9 +76,18 @@ class _Keeper:
             _keep_memory_private(private=False)
             with suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123 - a plain write
                 file.write(EXPENDABLE)
-            session.serve(channel)
+            status = os.open("/proc/self/stat", os.O_RDONLY) if sys.platform == "linux" else -1
+            self._enter_domain()
+            session.serve(channel, status)
         finally:
             os._exit(0)
+
+    def _enter_domain(self) -> None:
+        """Be bound by the narrower rules, where there are any; without them no line of a student's may run."""
+        if self.domain >= 0:
+            if ctypes.CDLL(None).syscall(RESTRICT_SELF, self.domain, 0):
+                raise OSError("the kernel refuses the rules of a session")
+            os.close(self.domain)
 
     def sweep(self, keep: Iterable[object]) -> dict[str, object]:
         """Kill whatever is not to be kept; stopped first, so that nothing starts a successor meanwhile.
@@ -178,3 +192,5 @@ def serve(descriptor: int) -> None:
         while True:
             message, _ = wire.read(control)
             wire.write(control, wire.pack(keeper.answer(message), {}))
+    if os.getpid() != 1:  # else the kernel does that
+        keeper.sweep([])

@@ -28,6 +28,8 @@ from .shell import Shell, new_shell
 
 __all__ = ["serve", "take_socket", "warm_up"]
 
+THREADS = 17  # the place of num_threads behind the name in a `stat` of /proc, see proc(5)
+
 _shell: list[Shell] = []  # made once, before any session is forked
 
 
@@ -45,20 +47,25 @@ def take_socket(channel: socket.socket) -> socket.socket:
     return socket.socket(fileno=descriptors[0])
 
 
-def serve(channel: socket.socket) -> None:
-    """Run what comes through the socket until its other end is closed."""
+def serve(channel: socket.socket, status: int) -> None:
+    """Run what comes through the socket until its other end is closed.
+
+    Args:
+        channel: the socket.
+        status: descriptor of this process's `stat` in /proc, which later may be closed to it; -1 without one.
+    """
     warm_up()
     shell = _shell[0]
     shell.take_over()
     random.seed()  # not the keeper's state, which every session would share
-    _Session(shell, channel).serve()
+    _Session(shell, channel, status).serve()
 
 
 class _Session:
     """One process, one socket."""
 
-    def __init__(self, shell: Shell, channel: socket.socket) -> None:
-        self.shell, self.channel = shell, channel
+    def __init__(self, shell: Shell, channel: socket.socket, status: int) -> None:
+        self.shell, self.channel, self.status = shell, channel, status
         self.kept: blocks.Kept = {}
 
     def serve(self) -> None:
@@ -86,7 +93,7 @@ class _Session:
     def fork(self) -> None:
         """Leave a copy of this process behind, or say why it would not be one."""
         channel = take_socket(self.channel)
-        why = _unfaithful()
+        why = _unfaithful(self.status)
         try:
             pid = 0 if why else os.fork()
         except OSError as error:  # the student has started as many processes as there may be
@@ -101,15 +108,18 @@ class _Session:
         self.shell.take_over()
 
 
-def _unfaithful() -> str:
-    """Return what a fork of this process would lose; empty if it loses nothing."""
+def _unfaithful(status: int) -> str:
+    """Return what a fork of this process would lose; empty if it loses nothing, or nobody can say."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return "CUDA is in use"
-    with suppress(OSError):
-        threads = sum(1 for _ in os.scandir("/proc/self/task"))
-        return f"{threads} threads are running" if threads > 1 else ""
-    return ""
+    if status < 0:
+        return ""
+    try:
+        threads = int(os.pread(status, 4096, 0).rpartition(b")")[2].split()[THREADS])
+    except (OSError, ValueError, IndexError):  # the student's code has closed it, or opened another in its place
+        return "its threads cannot be counted"
+    return f"{threads} threads are running" if threads > 1 else ""
 
 
 class _Interruptible:

@@ -9,7 +9,7 @@ The only way out of a room is the socket `control`. `rung_here` says whether thi
 from __future__ import annotations
 
 from proctor.sandbox.caps import Caps, Place
-from proctor.sandbox.rungs import Rung, rung_here
+from proctor.sandbox.rungs import Rung, rung_here, rungs
 from proctor.sandbox.tree import Room, room
 
-__all__ = ["Caps", "Place", "Room", "Rung", "room", "rung_here"]
+__all__ = ["Caps", "Place", "Room", "Rung", "room", "rung_here", "rungs"]

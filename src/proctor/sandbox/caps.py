@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Caps", "Place"]
+__all__ = ["Caps", "Place", "amount"]
 
 MIB = 2**20
 GIB = 2**30
@@ -36,3 +36,8 @@ class Place:
     readable: tuple[Path, ...] = ()  # shown at their own paths, not writable
     environment: Mapping[str, str] = field(default_factory=dict)  # added to the clean environment
     gpu: bool = False  # show NVIDIA's devices
+
+
+def amount(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / GIB:.3g} GB" if size >= GIB else f"{size / MIB:.3g} MB"

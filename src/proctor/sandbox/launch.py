@@ -32,6 +32,7 @@ class Launch:
     inherited: tuple[int, ...]  # descriptors
     folder: str  # current when it starts
     own: int = 0  # processes of ours that stay around the program; 0 where the command becomes the program
+    scratch: Path | None = None  # where it writes, if that has no size of its own
 
 
 class LastWords:
@@ -59,7 +60,13 @@ class LastWords:
 
 
 def entering(
-    program: tuple[str, ...], *, ready: int, work: int, uid: int | None, caps: Mapping[str, int]
+    program: tuple[str, ...],
+    *,
+    ready: int,
+    work: int,
+    uid: int | None,
+    caps: Mapping[str, int],
+    domain: tuple[int, int] | None = None,
 ) -> tuple[str, ...]:
     """Return the command of the last step: `enter.py`, which becomes the program.
 
@@ -69,10 +76,12 @@ def entering(
         work: descriptor of packed files, or of an empty file.
         uid: user to become, None for none.
         caps: for `setrlimit`, by name.
+        domain: descriptors of Landlock's rules and of the filter to be bound by; None where bubblewrap sees to that.
     """
     listed = ",".join(f"{name}={number}" for name, number in caps.items())
     who = "-" if uid is None else str(uid)
-    return (sys.executable, "-I", "-S", "-B", str(ENTER), str(ready), str(work), who, listed, *program)
+    bound = "-" if domain is None else ",".join(map(str, domain))
+    return (sys.executable, "-I", "-S", "-B", str(ENTER), str(ready), str(work), who, listed, bound, *program)
 
 
 def limits(caps: Caps, *, count_processes: bool) -> dict[str, int]:

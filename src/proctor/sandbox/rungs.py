@@ -1,4 +1,4 @@
-"""Which sandbox can be had on this machine: found out by trying, since settings of many kinds can refuse one."""
+"""Which sandboxes can be had on this machine: found out by trying, since settings of many kinds can refuse one."""
 
 from __future__ import annotations
 
@@ -8,63 +8,96 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from proctor.sandbox import seccomp
+from proctor.sandbox import landlock, seccomp
 from proctor.sandbox.bubblewrap import Form, Options, is_open_to_all, launch, shown
 from proctor.sandbox.caps import MIB, Caps, Place
+from proctor.sandbox.launch import Launch
 
-__all__ = ["Rung", "form_for", "rung_here"]
+__all__ = ["Rung", "form_for", "rung_here", "rungs"]
 
-LOOK = "import os, sys; [os.listdir(path) for path in sys.path if os.path.isdir(path)]; os.write(1, b'inside')"
+LOOK = """\
+import os, sys
+own = tuple({sys.prefix, sys.base_prefix})
+[os.listdir(path) for path in sys.path if path.startswith(own) and os.path.isdir(path)]
+os.write(1, b'inside')
+"""
+LOOKING = [sys.executable, "-I", "-c", LOOK]
 SMALL = Caps(scratch=MIB, shared_memory=MIB)
 PATIENCE = 60  # s for a trial; from a cold disk Python takes some
 
 
 @dataclass(frozen=True)
 class Rung:
-    """How well student code can be held here."""
+    """One way to hold student code, and whether this machine can."""
 
-    name: str  # "bubblewrap", or empty if there is none
-    why: str = ""  # why there is none, as a clause
+    name: str  # of `promises.RUNGS`; empty for none at all
+    why: str = ""  # why it cannot be had here, as a clause; empty if it can
     bwrap: str = ""  # path of bubblewrap
     form: Form = "user namespace"
 
     def __bool__(self) -> bool:
-        return bool(self.name)
+        return bool(self.name) and not self.why
+
+
+def rungs() -> tuple[Rung, ...]:
+    """Return the rungs that hold student code, the strongest first, each with what this machine says of it."""
+    return _rungs_with(shutil.which("bwrap") or "")
 
 
 def rung_here() -> Rung:
-    """Return the strongest rung that works here; tried once for each bubblewrap on the path."""
-    return _rung_with(shutil.which("bwrap") or "")
+    """Return the strongest rung that works here; if none does, one without a name that says why."""
+    found = rungs()
+    whys = "; ".join(f"{rung.name}: {rung.why}" for rung in found)
+    return next((rung for rung in found if rung), Rung("", whys if sys.platform == "linux" else "not Linux"))
 
 
 @functools.cache
-def _rung_with(bwrap: str) -> Rung:
+def _rungs_with(bwrap: str) -> tuple[Rung, ...]:
+    return (_bubblewrap(bwrap), Rung("landlock", _landlock_lacks()))
+
+
+def _bubblewrap(bwrap: str) -> Rung:
     if sys.platform != "linux":
-        return Rung("", "not Linux")
+        return Rung("bubblewrap", "not Linux")
     if not bwrap:
-        return Rung("", "bwrap is not installed")
+        return Rung("bubblewrap", "bwrap is not installed")
     if why := seccomp.missing():
-        return Rung("", why)
+        return Rung("bubblewrap", why)
     forms: tuple[Form, ...] = ("own user", "user namespace") if os.geteuid() == 0 else ("user namespace",)
     for form in forms:
-        why = _refusal(bwrap, form)
+        why = _refusal(functools.partial(_with_bubblewrap, bwrap, form))
         if not why:
             return Rung("bubblewrap", bwrap=bwrap, form=form)
-    return Rung("", f"user namespaces are refused: {why}" if "amespace" in why else f"bwrap fails: {why}")
+    return Rung("bubblewrap", f"user namespaces are refused: {why}" if "amespace" in why else f"bwrap fails: {why}")
 
 
-def _refusal(bwrap: str, form: Form) -> str:
+def _landlock_lacks() -> str:
+    if sys.platform != "linux":
+        return "not Linux"
+    if (found := landlock.abi()) < landlock.ABI:
+        return f"the kernel has version {found} of it, and {landlock.ABI} is needed" if found else "the kernel has none"
+    return seccomp.missing() or _refusal(_with_landlock)
+
+
+def _with_bubblewrap(bwrap: str, form: Form, ready: int, info: int, keep: ExitStack) -> Launch:
+    return launch(LOOKING, Place(), SMALL, options=Options(bwrap, form, ready=ready, info=info), keep=keep)
+
+
+def _with_landlock(ready: int, _: int, keep: ExitStack) -> Launch:
+    return landlock.launch(LOOKING, Place(), SMALL, ready=ready, opening=keep, keep=keep)
+
+
+def _refusal(launched: Callable[[int, int, ExitStack], Launch]) -> str:
     """Return what a trial says when it fails; empty if it works."""
     try:
         with ExitStack() as keep:
             ends = [keep.enter_context(end).fileno() for _ in range(2) for end in socket.socketpair()]
-            options = Options(bwrap, form, ready=ends[0], info=ends[2])
-            trial = launch([sys.executable, "-I", "-c", LOOK], Place(), SMALL, options=options, keep=keep)
+            trial = launched(ends[0], ends[2], keep)
             done = subprocess.run(
                 trial.command,
                 env=trial.environment,

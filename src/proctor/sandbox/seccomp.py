@@ -41,8 +41,33 @@ DENIED = " ".join((OTHERS, KEYS, KERNEL, MOUNTS, MACHINE, UNCOUNTED)).split()
 # Said not to exist, so that libraries take another way: glibc forks by clone, whose flags a filter can read.
 ABSENT = ("clone3", "memfd_create", "memfd_secret")
 
+# Without namespaces more is within reach: other programs' sockets and memory, and files of the same user's.
+REACHING = (
+    "connect bind listen accept accept4 socketcall ipc shmat shmctl semget semop semctl semtimedop semtimedop_time64 "
+    "msgsnd msgrcv msgctl mq_open mq_unlink inotify_init inotify_init1 inotify_add_watch ioprio_set move_pages "
+    "migrate_pages process_mrelease"
+)
+# Landlock does not rule these. They do nothing and say that all went well, since copying a file calls them.
+NEUTRAL = (
+    "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat utimensat_time64 "
+    "setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat"
+)
+ITSELF = ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")  # process 0
+CONNECTED = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)  # a pair of these reaches nobody else
+KINDS = 0xF  # of sockets, without flags
+FLAGS = (0x40086602, 0x401C5820)  # FS_IOC_SETFLAGS and FS_IOC_FSSETXATTR, marks of a file
+
 # Numbers, the same on every machine, of calls that are younger than some releases of libseccomp.
-YOUNG = {"mount_setattr": 442, "quotactl_fd": 443, "memfd_secret": 447, "open_tree_attr": 467}
+YOUNG = {
+    "mount_setattr": 442,
+    "quotactl_fd": 443,
+    "memfd_secret": 447,
+    "process_mrelease": 448,
+    "fchmodat2": 452,
+    "setxattrat": 463,
+    "removexattrat": 466,
+    "open_tree_attr": 467,
+}
 
 # CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET of <linux/sched.h>
 NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
@@ -61,8 +86,9 @@ class _Comparison(ctypes.Structure):
     )
 
 
-def _rules() -> Iterator[tuple[str, int, _Comparison | None]]:
+def _rules(*, alone: bool) -> Iterator[tuple[str, int, _Comparison | None]]:
     """Return what is refused: the call, the error, and what an argument must be like."""
+    yield from _rules_without_namespaces() if alone else [("socket", errno.EPERM, NOT_UNIX)]
     for name in DENIED:
         yield name, errno.EPERM, None
     for name in ABSENT:
@@ -72,7 +98,26 @@ def _rules() -> Iterator[tuple[str, int, _Comparison | None]]:
     for request in TERMINAL:
         yield "ioctl", errno.EPERM, _Comparison(1, MASKED_EQUAL, LOW, request)
     yield "personality", errno.EPERM, _Comparison(0, NOT_EQUAL, 0)
-    yield "socket", errno.EPERM, _Comparison(0, NOT_EQUAL, socket.AF_UNIX)
+
+
+def _rules_without_namespaces() -> Iterator[tuple[str, int, _Comparison | None]]:
+    """Return what must be refused beside, where nothing but files and signals is held by other means."""
+    for name in ("socket", *REACHING.split()):
+        yield name, errno.EPERM, None
+    for name in NEUTRAL.split():
+        yield name, 0, None
+    for name in ITSELF:
+        yield name, errno.EPERM, _Comparison(0, NOT_EQUAL, 0)
+    for argument in (0, 1):  # which: a process; who: this one
+        yield "setpriority", errno.EPERM, _Comparison(argument, NOT_EQUAL, 0)
+    yield "socketpair", errno.EPERM, NOT_UNIX
+    for kind in set(range(KINDS + 1)) - set(CONNECTED):
+        yield "socketpair", errno.EPERM, _Comparison(1, MASKED_EQUAL, KINDS, kind)
+    for request in FLAGS:
+        yield "ioctl", errno.EPERM, _Comparison(1, MASKED_EQUAL, LOW, request)
+
+
+NOT_UNIX = _Comparison(0, NOT_EQUAL, socket.AF_UNIX)
 
 
 @functools.cache
@@ -100,8 +145,11 @@ def missing() -> str:
     return ""
 
 
-def filter_file() -> int:
+def filter_file(*, alone: bool = False) -> int:
     """Return a descriptor of the filter, at its beginning; the caller closes it.
+
+    Args:
+        alone: there are no namespaces beside it.
 
     Raises:
         OSError: libseccomp is missing or refuses a rule.
@@ -110,7 +158,7 @@ def filter_file() -> int:
     context = library.seccomp_init(ALLOW)
     descriptor = os.memfd_create("filter")
     try:
-        for name, error, comparison in _rules():
+        for name, error, comparison in _rules(alone=alone):
             _add(context, name, error, comparison)
         _check(library.seccomp_export_bpf(context, descriptor), "the filter as a whole")
         os.lseek(descriptor, 0, os.SEEK_SET)

@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 
 from proctor.errors import EngineError
-from proctor.sandbox import bubblewrap, cgroup, trusted
-from proctor.sandbox.caps import Caps, Place
+from proctor.sandbox import bubblewrap, cgroup, landlock, trusted
+from proctor.sandbox.caps import Caps, Place, amount
 from proctor.sandbox.launch import LastWords, Launch
-from proctor.sandbox.rungs import form_for, rung_here
-from proctor.sandbox.watchdog import Watchdog, amount
+from proctor.sandbox.rungs import Rung, form_for, rungs
+from proctor.sandbox.scratch import Scratch
+from proctor.sandbox.watchdog import Watchdog
 
 __all__ = ["Room", "room"]
 
@@ -39,6 +40,7 @@ class Room:
         self._watchdog: Watchdog | None = None
         self._watching: asyncio.Task[None] | None = None
         self._sealed = False  # a process namespace of its own
+        self._scratch: Scratch | None = None  # what it writes, where that has no size of its own
         self._peak, self._kills = 0, 0
         self._reasons: list[str] = []
         keep.callback(self.control.close)
@@ -103,6 +105,7 @@ class Room:
             launch = self._launch(program, place, rung, (ready[1].fileno(), info[1].fileno()), opening)
             self._group = cgroup.make(memory=self._caps.memory, processes=self._caps.processes + launch.own)
             self._sealed = launch.own > 0
+            self._scratch = Scratch(launch.scratch, self._caps.scratch) if launch.scratch else None
             self._process = subprocess.Popen(
                 [*(self._group.entering if self._group else ()), *launch.command],
                 env=launch.environment,
@@ -120,13 +123,15 @@ class Room:
     ) -> Launch:
         if rung == "trusted":
             return trusted.launch(program, place, self._caps, ready=descriptors[0], opening=opening, keep=self._keep)
-        here = rung_here()
-        if here.name != rung or not here:
+        here = next((each for each in rungs() if each.name == rung), Rung(rung, "no such sandbox is known"))
+        if here.why:
             raise EngineError(
                 f"there is no sandbox {rung!r} here",
-                where=here.why or f"there is {here.name!r}",
-                todo="install bubblewrap and libseccomp, or trust the code: --trusted",
+                where=here.why,
+                todo="see what this machine can do: proctor doctor; or trust the code: --trusted",
             )
+        if rung == "landlock":
+            return landlock.launch(program, place, self._caps, ready=descriptors[0], opening=opening, keep=self._keep)
         form = form_for(here, program, place)
         options = bubblewrap.Options(here.bwrap, form, *descriptors)
         return bubblewrap.launch(program, place, self._caps, options=options, keep=opening)
@@ -138,7 +143,9 @@ class Room:
         with suppress(OSError):  # of a kernel that knows no such handles
             self._handle = os.pidfd_open(root)
         caps = self._caps
-        self._watchdog = Watchdog(root, memory=caps.memory, processes=caps.processes, members=self._members)
+        self._watchdog = Watchdog(
+            root, memory=caps.memory, processes=caps.processes, members=self._members, scratch=self._scratch
+        )
         self._watching = asyncio.create_task(self._watchdog.watch())
 
     def _members(self) -> list[int]:
@@ -199,7 +206,7 @@ async def room(program: Sequence[str], place: Place, caps: Caps, *, rung: str) -
             files that it names are shown, not writable.
         place: what else is shown.
         caps: what it may use.
-        rung: "bubblewrap", or "trusted" for no sandbox.
+        rung: "bubblewrap", "landlock", or "trusted" for no sandbox.
 
     Raises:
         EngineError: it does not start; the message holds what bubblewrap says.

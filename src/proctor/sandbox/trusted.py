@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import psutil
 
+from proctor.disk import own_folder
 from proctor.sandbox.caps import Caps, Place
 from proctor.sandbox.launch import Launch, entering, environment, limits, pack
 
@@ -36,8 +35,7 @@ def launch(
     Raises:
         EngineError: the work is too large.
     """
-    own = tempfile.TemporaryDirectory(prefix="proctor-room-", ignore_cleanup_errors=True)
-    folder = Path(keep.enter_context(own))
+    folder = keep.enter_context(own_folder("room"))
     home, tmp, site, work = (folder / name for name in ("home", "tmp", "site", "work"))
     for each in (tmp, site, work):
         each.mkdir()

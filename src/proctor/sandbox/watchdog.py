@@ -10,13 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["Watchdog", "amount"]
+from proctor.sandbox.caps import amount
+from proctor.sandbox.scratch import Scratch
+
+__all__ = ["Watchdog"]
 
 INTERVAL = 0.2  # s between looks; in that time a process can fill about a gigabyte
+SOON, PATIENCE = 0.005, 2.0  # s between looks, and in all, until what was killed is gone
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096  # bytes
 
 
@@ -42,11 +47,6 @@ class _Process:
         return cls(pid, parent, threads, pages * PAGE, (start, used + more))
 
 
-def amount(size: int) -> str:
-    """Return a number of bytes in words."""
-    return f"{size / 2**30:.3g} GB" if size >= 2**30 else f"{size / 2**20:.3g} MB"
-
-
 class Watchdog:
     """Watches the tree below one process.
 
@@ -55,10 +55,20 @@ class Watchdog:
         memory: bytes that the tree may use.
         processes: and threads that it may have.
         members: lists processes among which the tree is found.
+        scratch: the folder that it writes in, where nothing else caps its size.
     """
 
-    def __init__(self, root: int, *, memory: int, processes: int, members: Callable[[], Iterable[int]]) -> None:
+    def __init__(
+        self,
+        root: int,
+        *,
+        memory: int,
+        processes: int,
+        members: Callable[[], Iterable[int]],
+        scratch: Scratch | None = None,
+    ) -> None:
         self.root, self.memory, self.processes, self.members = root, memory, processes, members
+        self.scratch = scratch
         self.peak = 0  # bytes; not above this, since below the cap shared pages count more than once
         self.reasons: list[str] = []  # one for each look that killed
         self._shares: dict[int, tuple[tuple[int, int], int]] = {}  # by process: when it had run, its share in bytes
@@ -79,6 +89,8 @@ class Watchdog:
         self.peak = max(self.peak, used)
         if used > self.memory:
             self._kill_largest()
+        if self.scratch and (much := self.scratch.excess(tree)):
+            self._kill_writers(tree, much, self.scratch)
 
     def _tree(self) -> dict[int, _Process]:
         """Return the root and all below it."""
@@ -110,6 +122,18 @@ class Watchdog:
         shares = {pid: share for pid, (_, share) in self._shares.items() if pid != self.root}
         self.reasons.append(f"it used more than {amount(self.memory)} of memory")
         _kill(max(shares, key=shares.__getitem__) if shares else self.root)
+
+    def _kill_writers(self, tree: Mapping[int, _Process], much: str, scratch: Scratch) -> None:
+        """Kill all that may have written, and when they are gone make room: what runs next must not pay for it."""
+        self.reasons.append(much)
+        deadline = time.monotonic() + PATIENCE
+        while (writers := tree.keys() - {self.root}) and time.monotonic() < deadline:
+            for pid in writers:
+                _kill(pid)
+            time.sleep(SOON)
+            tree = self._tree()
+        if not writers:
+            scratch.clear()
 
     def _thin_out(self, tree: Mapping[int, _Process]) -> None:
         """Kill families, the most populous first and among equals the newest, until the rest is few enough."""

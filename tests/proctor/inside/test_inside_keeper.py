@@ -153,13 +153,13 @@ def test_the_keepers_socket_is_not_in_a_notebook(bare_room: Any, notebook: Any) 
         pass
 
 
-def test_the_keeper_ends_with_its_socket_and_the_notebooks_with_theirs(
+def test_the_keeper_ends_with_its_socket_and_takes_the_notebooks_with_it(
     new_room: Any, tmp_path: Path, gone: Any
 ) -> None:
     with new_room(tmp_path) as started:
         notebook = started.notebook()
+        assert notebook.says("1 + 1") == "2"
         started.sock.close()
         assert gone(started.pid)
-        assert notebook.says("1 + 1") == "2"
-        notebook.sock.close()
         assert gone(notebook.pid)
+        notebook.sock.close()

@@ -193,7 +193,7 @@ def f(x):
     run(judge_one())
 
 
-@pytest.mark.parametrize("ends", ["os._exit(0)", "os.kill(os.getpid(), 9)", "[0] * 10**12"])
+@pytest.mark.parametrize("ends", ["os._exit(0)", "os.abort()", "[0] * 10**12"])
 def test_a_test_that_ends_its_process_has_failed(run: Run, copy: Any, ends: str) -> None:
     first, second = copy("def f(x): return 4"), copy("def f(x): return 4")
 
@@ -218,8 +218,22 @@ def test_a_judge_that_is_gone_is_our_own_fault(run: Run, copy: Any, gone: HasEnd
             with pytest.raises(EngineError, match="the judge's process is gone") as caught:
                 await ask(judge, sock)
             assert caught.value.todo == "grade again"
+            assert (await ask(judge, sock, "with student:\n    y = x\nassert y == 1")).state == "passed", "another came"
 
     run(judge_one())
+
+
+def test_a_test_that_was_killed_says_nothing_about_the_student(run: Run, copy: Any) -> None:
+    """As the kernel does it when the machine has no memory left, whoever took it."""
+    first, second = copy("def f(x): return 4"), copy("def f(x): return 4")
+
+    async def judge_two() -> None:
+        async with Judge.start("", seed=0) as judge:
+            with pytest.raises(EngineError, match="the judge's process is gone"):
+                await ask(judge, first, f"import os\n{TEST}\nos.kill(os.getpid(), 9)")
+            assert (await ask(judge, second)).state == "passed"
+
+    run(judge_two())
 
 
 def test_nothing_of_a_judge_is_left(run: Run, copy: Any, gone: HasEnded, tmp_path: Path) -> None:

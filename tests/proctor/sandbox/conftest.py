@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from proctor.sandbox import Caps, Place, Room, room, rung_here, tree
+from proctor.sandbox import Caps, Place, Room, room, rung_here, rungs, tree
 
 PROGRAM = '''\
 import ctypes, errno, json, os, signal, socket, sys, threading, time
@@ -71,7 +71,9 @@ FORMS = ("own user", "user namespace")
 NOWHERE, CAPS = Place(), Caps()
 Open = Callable[..., AbstractAsyncContextManager["Opened"]]
 
-needs_bubblewrap = pytest.mark.skipif(not rung_here(), reason=f"no sandbox here: {rung_here().why}")
+WHY_NOT = {each.name: each.why for each in rungs()}
+needs_bubblewrap = pytest.mark.skipif(bool(WHY_NOT["bubblewrap"]), reason=f"not here: {WHY_NOT['bubblewrap']}")
+needs_landlock = pytest.mark.skipif(bool(WHY_NOT["landlock"]), reason=f"not here: {WHY_NOT['landlock']}")
 
 
 class Opened:

@@ -210,7 +210,7 @@ def test_work_that_is_too_large_is_refused(run: Any, enter: Open, tmp_path: Path
 
 
 def test_without_a_sandbox_there_is_no_room(run: Any, enter: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "rung_here", lambda: Rung("", "bwrap is not installed"))
+    monkeypatch.setattr(tree, "rungs", lambda: (Rung("bubblewrap", "bwrap is not installed"),))
 
     async def visit() -> None:
         with pytest.raises(EngineError, match="there is no sandbox 'bubblewrap' here") as caught:
