@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup book assignments demo serve lab test check bench-grading bench-crossing lint lock clean
+.PHONY: all help setup book assignments demo serve lab test check doctor fuzz threats bench-grading bench-crossing lint lock clean
 
 all: assignments book demo  ## release the assignments, build the book, grade a demo class
 	@$(RUN) tools/summary.py
@@ -47,6 +47,17 @@ bench-grading: assignments  ## time stock nbgrader and proctor on the same class
 
 bench-crossing: $(READY)  ## time a tensor on its way between test and student
 	@$(RUN) benchmarks/crossing.py
+
+fuzz: assignments  ## spoil 10,000 notebooks and 10,000 replies; all are judged or refused
+	@FUZZ_CASES=10000 $(RUN) -m pytest tests/fuzz -q
+
+threats: assignments  ## grade everything hostile, with proctor and with stock nbgrader; write the data of the page
+	@rm -rf _build/threats/runs
+	@THREATS_RUNS=$(CURDIR)/_build/threats/runs $(RUN) -m pytest tests/threats/test_attacks.py
+	@$(RUN) tools/threats_page.py --measure
+
+doctor: $(READY)  ## say whether this machine can grade, and what to do where it cannot
+	@$(RUN) -m proctor doctor
 
 lint: $(READY)  ## format, lint, types, spelling, import arrows
 	@ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo && codespell

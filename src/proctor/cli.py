@@ -25,6 +25,7 @@ from proctor.report import aligned, grades_table, one_line, verdict_json
 if TYPE_CHECKING:
     from proctor.check import Finding, Report
     from proctor.demo import Demo
+    from proctor.doctor import Examination
     from proctor.schedule import Result
 
 __all__ = ["main"]
@@ -280,3 +281,32 @@ def _demo_lines(course: Course, graded: Demo) -> list[str]:
         f"feedback  {course.feedback.relative_to(course.root)}/STUDENT/{assignment.name}/{assignment.name}.html",
         "next      mark the written answers: make lab, then the Formgrader",
     ]
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Say whether this machine can grade, and what to do where it cannot.
+
+    Tries the sandbox, the installed programs, the disks and, inside a course, its gradebook and folders; changes
+    nothing. Then says what comes of the doings of students' code here. Exits with 1 if something is bad.
+
+    Example: proctor doctor
+    """
+    from proctor.doctor import examine
+
+    with _said():
+        found = examine(Path.cwd())
+        click.echo(json.dumps(asdict(found)) if as_json else "\n".join(_doctor_lines(found)))
+        sys.exit(0 if found.can_grade else 1)
+
+
+def _doctor_lines(found: Examination) -> list[str]:
+    """Return a line for each check, with what to do below those that are not good, then the promises."""
+    heads = aligned([(check.name, check.state, check.found) for check in found.checks])
+    lines = []
+    for head, check in zip(heads, found.checks, strict=True):
+        lines += [head] + [f"    -> {check.todo}"] * bool(check.todo)
+    where = f"in {found.rung}" if found.rung else "without a sandbox"
+    rows = [(each.doing, each.kept) for each in found.promises]
+    return [*lines, "", f"What comes of students' code {where}:", *aligned(rows)]
