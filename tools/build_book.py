@@ -24,7 +24,16 @@ HTML = BUILD / "html"
 STATE = BUILD / "book-state.txt"  # what the last good build was made of: ran-on key, then text key
 JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
 PAGES = ("_config.yml", "_toc.yml", "index.md", "notation.md", "glossary.md", "references.bib", "package-lock.json")
-FOLDERS = ("pages", "chapters", "release", "_ext", "_vendor", "tools/build_book.py", "_build/student")
+FOLDERS = (
+    "pages",
+    "chapters",
+    "release",
+    "_ext",
+    "_vendor",
+    "benchmarks/results",
+    "tools/build_book.py",
+    "_build/student",
+)
 
 
 def files_below(names: Iterable[str]) -> list[Path]:

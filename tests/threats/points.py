@@ -44,12 +44,15 @@ def is_socket(fd):
 
 
 def _marked_to_be_skipped(notebook: Notebook) -> None:
-    notebook["metadata"]["kernelspec"] = {"name": "bash", "display_name": "Bash", "language": "bash"}
     for name in TESTS:
         marks = named(notebook, name)["metadata"]
         marks |= {"tags": ["skip-execution", "raises-exception", "remove-cell"], "execution": {"timeout": 0}}
         marks |= {"editable": True, "deletable": True, "init_cell": False, "jupyter": {"source_hidden": True}}
         marks["nbgrader"] |= {"locked": False, "checksum": "0"}
+
+
+def _another_kernel(notebook: Notebook) -> None:
+    notebook["metadata"]["kernelspec"] = {"name": "bash", "display_name": "Bash", "language": "bash"}
 
 
 def _points_changed(notebook: Notebook) -> None:
@@ -109,9 +112,17 @@ METADATA = [
     Attack(
         "metadata-skip",
         row="metadata on test cells",
-        does="tags every test to be skipped, and asks for another kernel",
+        does="tags every test to be skipped",
         cells={"double": NOTHING},
         change=_marked_to_be_skipped,
+        loses=LOST,
+    ),
+    Attack(
+        "metadata-kernel",
+        row="metadata on test cells",
+        does="asks for another kernel",
+        cells={"double": NOTHING},
+        change=_another_kernel,
         loses=LOST,
     ),
     Attack(
