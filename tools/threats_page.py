@@ -4,8 +4,8 @@
     python tools/threats_page.py             join what was measured
 
 Proctor's side comes from the suite's own run, with the folder named in THREATS_RUNS: files
-`RUNG-USER-ASSIGNMENT.jsonl` with the lines that `proctor grade --json` printed. Both sides lie below
-`_build/threats`; nothing here needs a network.
+`RUNG-USER-ASSIGNMENT.jsonl` with the lines that `proctor grade --json` printed, and in each whether the kernel counted
+its processes. Both sides lie below `_build/threats`; nothing here needs a network.
 """
 
 from __future__ import annotations
@@ -159,20 +159,19 @@ def rows(
             "does": attack.does,
             "assignment": attack.assignment,
             "stock": {**facts, "is_wrong": bool(said), "faults": said},
-            "proctor": {
-                run: column(attack.on(run.partition(",")[0]), runs[run][attack.assignment, attack.name]) for run in runs
-            },
+            "proctor": {run: column(attack, run, runs[run][attack.assignment, attack.name]) for run in runs},
         }
 
 
-def column(attack: Attack, verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what proctor said of a submission, and whether that is what its entry declares."""
+def column(attack: Attack, run: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what proctor said of a submission in a run, and whether that is what its entry declares."""
+    declared = attack.on(run.partition(",")[0], counted=verdict["counted"], reason=verdict["reason"])
     cells = verdict["cells"].values()
     return {
         "state": verdict["state"],
         "score": verdict["score"],
         "max": sum(float(cell["max"]) for cell in cells) if cells else None,
-        "as_declared": is_as_declared(attack, dict(verdict)),
+        "as_declared": is_as_declared(declared, dict(verdict)),
     }
 
 

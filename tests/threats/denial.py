@@ -197,6 +197,9 @@ while time.time() < end:
 print("refused:", refused > 0)
 """
 
+CROWD = "it had more than 136 processes and threads at once"
+KILLED = {"shows": [], "stopped": f"your cell 20 was stopped: {CROWD}"}
+
 TOO_MUCH = [
     Attack(
         "fork-bomb",
@@ -204,6 +207,7 @@ TOO_MUCH = [
         does="starts processes until it is refused, and leaves them asleep",
         added={"": BOMB.format(seconds=10**6)},
         shows=["refused: True"],
+        on_uncounted=KILLED,
     ),
     Attack(
         "fork-bomb-first",
@@ -211,6 +215,7 @@ TOO_MUCH = [
         does="does so before any test, so that no copy can be made",
         added={"double-seen": BOMB.format(seconds=10**6)},
         shows=["refused: True"],
+        on_uncounted={"shows": [], "stopped": f"your cell 5 was stopped: {CROWD}"},
     ),
     Attack(
         "fork-bomb-wild",
@@ -222,6 +227,7 @@ TOO_MUCH = [
             "while time.time() < end:\n"
             "    try:\n        os.fork()\n    except OSError:\n        time.sleep(0.1)\n"
         },
+        on_uncounted={"sometimes": CROWD},
     ),
     Attack(
         "thread-bomb",
@@ -237,6 +243,7 @@ TOO_MUCH = [
             "    print(count < 200, error)"
         },
         shows=["True can't start new thread"],
+        on_uncounted=KILLED,
     ),
     Attack(
         "memory-bomb",

@@ -67,12 +67,23 @@ class Attack:
     refused: str = ""  # words of the reason if it is not judged
     notes: Sequence[str] = ()  # words for the instructor
     shows: Sequence[str] = ()  # words in the outputs of the student's cells: how the attack itself went
+    sometimes: str = ""  # words of the reason if it may be judged in part: its own processes race for the answer
     on_landlock: Mapping[str, Any] = field(default_factory=dict)  # fields that differ where Landlock refuses something
+    on_uncounted: Mapping[str, Any] = field(default_factory=dict)  # the same where only the watchdog counts processes
     blind: str = ""  # why the words of a hidden block may stand in what this submission is told
 
-    def on(self, rung: str) -> Attack:
-        """Return the same with what must come out on a rung."""
-        return replace(self, **self.on_landlock) if rung == "landlock" else self
+    def on(self, rung: str, *, counted: bool, reason: str = "") -> Attack:
+        """Return the same with what must come out on a rung.
+
+        Args:
+            rung: its name.
+            counted: the kernel itself counts the processes of a submission.
+            reason: that was given, for those that may come out in two ways.
+        """
+        differs = dict(self.on_landlock) if rung == "landlock" else {}
+        there = replace(self, **differs | ({} if counted else dict(self.on_uncounted)))
+        has_happened = bool(there.sometimes) and there.sometimes in reason
+        return replace(there, stopped=there.sometimes) if has_happened else there
 
     @property
     def state(self) -> str:

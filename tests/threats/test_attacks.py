@@ -31,8 +31,8 @@ def test_every_attack_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_it_comes_out_as_it_must(attack: Attack, graded: Graded) -> None:
-    attack = attack.on(graded.rung)
     verdict = graded.verdicts(attack.assignment)[attack.name]
+    attack = attack.on(graded.rung, counted=graded.counted, reason=verdict["reason"])
     assert verdict["state"] == attack.state, verdict["reason"]
     if attack.refused:
         assert attack.refused in verdict["reason"]
@@ -202,6 +202,39 @@ def test_nothing_of_a_students_acts_in_the_feedback(returned: Graded) -> None:
     assert any(PROBE in page.read_text(encoding="utf-8") for page in pages)
     acting = {page.parts[-3]: found for page in pages if (found := _Acting(page.read_text(encoding="utf-8")).found)}
     assert acting == {}
+
+
+class _Scripts(HTMLParser):
+    """Finds scripts, and attributes that run one."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.is_inside = False
+        self.found: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.is_inside = tag == "script"
+        if self.is_inside:
+            self.found.append(f"<script {attrs}>")
+        self.found += [f"{name}={value}" for name, value in attrs if name.startswith("on")]
+        self.found += [f"{name}={value}" for name, value in attrs if "script:" in (value or "").lower()]
+
+    def handle_endtag(self, _: str) -> None:
+        self.is_inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self.is_inside:
+            self.found.append(data)
+
+
+def test_the_feedback_holds_no_script_but_the_two_of_nbgraders_own_page(returned: Graded) -> None:
+    pages = {page.parts[-3]: page.read_text(encoding="utf-8") for page in returned.course.feedback.rglob("*.html")}
+    own = _Scripts(pages["zz-neighbour-last"]).found
+    assert sum(text.startswith("<script") for text in own) == 2, "MathJax and its settings"
+    assert {name for name, page in pages.items() if _Scripts(page).found != own} == set()
+    assert {name for name, page in pages.items() if page.lower().count("<script") != 2} == set()
 
 
 def test_no_control_character_reaches_a_terminal_or_a_page(graded: Graded) -> None:
