@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["own_folder", "remove_below", "sync_folder", "write_whole"]
+__all__ = ["alone_in", "own_folder", "remove_below", "sync_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -77,6 +77,30 @@ def own_folder(kind: str) -> Iterator[Path]:
         remove_below(folder)
         if lock is not None:
             os.close(lock)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Hold a folder for this process, and say whether no other one holds it; True as well where nothing can tell.
+
+    The hold of a killed process is the kernel's to give back.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    import fcntl  # no such module everywhere
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    is_free = True
+    try:
+        with suppress(OSError):  # of a disk that knows no locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                is_free = False
+        yield is_free
+    finally:
+        os.close(descriptor)
 
 
 def _lock(folder: Path) -> int | None:

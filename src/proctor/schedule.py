@@ -127,13 +127,14 @@ async def grade_class(
         tell: hears each result as soon as it is written down.
 
     Raises:
-        CourseError: the gradebook or the records cannot be used.
+        CourseError: the gradebook or the records cannot be used, or another run grades the same now.
         EngineError: the records cannot be written.
     """
-    async with Grader.open(plan) as grader:
-        clerk = _Clerk(course, grader, force=force, tell=tell)
-        work = {student: clerk.piece(student) for student in students}
-        results = await side_by_side(work, jobs=jobs, progress=progress)
+    with Store(course, plan.assignment).alone():
+        async with Grader.open(plan) as grader:
+            clerk = _Clerk(course, grader, force=force, tell=tell)
+            work = {student: clerk.piece(student) for student in students}
+            results = await side_by_side(work, jobs=jobs, progress=progress)
     return tuple(results.values())
 
 

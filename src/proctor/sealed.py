@@ -26,6 +26,7 @@ from proctor.sandbox import Room
 __all__ = ["LIMITS", "Limits", "run", "verdict_of_outputs"]
 
 RESTARTS = 5  # after cells that ended or blocked the process, and one for each test; each runs the cells before again
+STOPPED, KILLED = "was stopped", "by SIGKILL"  # how clauses about an end begin, and how they end
 BRIEF = 120  # characters of what student's code says, once it has seen a hidden block
 
 
@@ -100,6 +101,7 @@ class _Runner:
         self.cells = {step.label: step.source for step in rebuilt.steps if step.role != "test"}
         self.has_shown_hidden = False  # a hidden block has run: student's code may repeat what it saw there
         self.kills_seen = len(room.killed)
+        self.has_doubted = False  # once, a kill is taken for somebody else's: the machine's, or a person's
         self.copies: dict[int, Session | None] = {}  # by the place of their test, in order
         self.open: list[Channel] = []
 
@@ -131,6 +133,10 @@ class _Runner:
             self._note(index, "was not run")
             return session
         why = await self._run_cell(session, index, keep_outputs=True)
+        if why.endswith(KILLED) and not self.has_doubted:
+            self.has_doubted = True
+            session = await self._replay(index)
+            why = await self._run_cell(session, index, keep_outputs=True) if session else why
         if not why:
             return session
         self.skipped.add(index)
@@ -159,7 +165,7 @@ class _Runner:
 
     async def _why_gone(self, session: Session) -> str:
         if why := self._killed():
-            return f"was stopped: {why}"
+            return f"{STOPPED}: {why}"
         return f"ended the process {await self.keeper.ending(session.pid)}".strip()
 
     def _killed(self) -> str:
@@ -237,8 +243,11 @@ class _Runner:
         step = self.steps[index]
         said = await (self._try_sealed(step, copy) if is_sealed(step.source) else self._try_plain(step, copy))
         await copy.channel.close()
-        if (why := self._killed()) and said.state == "crashed":
-            said = replace(said, message=f"your code was stopped: {why}")
+        if said.state == "crashed" and (why := await self._why_gone(copy)):
+            if why.endswith(KILLED) and not self.has_doubted:
+                self.has_doubted = True
+                return await self._try(index, None)
+            said = replace(said, message=f"your code {why}") if why.startswith(STOPPED) else said
         return replace(said, message=plain_text(said.message), printed=plain_text(said.printed))
 
     async def _try_sealed(self, step: Step, copy: Session) -> Said:

@@ -113,7 +113,9 @@ def test_a_fault_of_ours_is_called_one(run: Runner, trusted: Plan) -> None:
 
 def test_an_opening_cell_that_fails_is_an_error_for_everyone(run: Runner, course: Course) -> None:
     path = course.source / "tiny" / "tiny.ipynb"
-    path.write_text(path.read_text(encoding="utf-8").replace("from coursekit import", "from nowhere import"), "utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("coursekit import seed", "coursekit import nowhere"), "utf-8"
+    )
     plan = plan_for(course, "tiny", trusted=True)
 
     async def go() -> None:

@@ -114,7 +114,7 @@ class Judge:
         """
         with own_folder("judge") as folder:
             if files is not None:
-                shutil.copytree(files, folder, dirs_exist_ok=True)
+                _copy(files, folder)
             judge = cls(opening, _environment(seed, str(folder)))
             try:
                 await judge._process()
@@ -181,6 +181,15 @@ class Judge:
     async def _lost(self, process: _Process, pid: int) -> bool:
         async with self._turn:
             return await process.lost(pid)
+
+
+def _copy(files: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(files, folder, dirs_exist_ok=True)
+    except OSError as error:
+        said = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error  # one for each file
+        what = f"the assignment's files could not be copied for the judge: {said}"
+        raise EngineError(what, where=f"'{folder}'", todo="make room there, then grade again") from error
 
 
 def _checked(said: dict[str, Any]) -> Said:

@@ -6,14 +6,15 @@ It is kept out of `autograded/`, because nbgrader copies every file from there i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from proctor.course import Course
-from proctor.disk import write_whole
-from proctor.errors import EngineError
+from proctor.disk import alone_in, write_whole
+from proctor.errors import CourseError, EngineError
 from proctor.model import CellState, Outcome, Verdict
 
 __all__ = ["Kept", "Store", "verdict_from_json", "verdict_to_json"]
@@ -41,6 +42,26 @@ class Store:
     def path(self, student: str) -> Path:
         """Return where a student's verdict is kept."""
         return self.course.root / "records" / self.assignment / f"{student}.json"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other run grade this assignment meanwhile: both would write the same files.
+
+        Raises:
+            CourseError: another one does.
+        """
+        folder = self.course.root / "records" / self.assignment
+        with suppress(OSError):  # said of each verdict, when it is to be written
+            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            yield
+            return
+        with alone_in(folder) as is_free:
+            if not is_free:
+                todo = "wait until it has ended, then run the same command again"
+                where = f"'{folder}' is locked"
+                raise CourseError(f"another run grades {self.assignment!r} already", where=where, todo=todo)
+            yield
 
     def read(self, student: str) -> Kept | None:
         """Return what was recorded; None if nothing was, or if the file is damaged: then the work is judged again."""

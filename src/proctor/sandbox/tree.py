@@ -178,7 +178,7 @@ class Room:
             _has_ended(self._handle, wait=PATIENCE)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
-        if process.poll() is None:
+        if process.returncode is None:
             trusted.kill_below(process.pid)
         try:
             process.wait(PATIENCE)
@@ -227,7 +227,8 @@ async def room(program: Sequence[str], place: Place, caps: Caps, *, rung: str) -
 
 
 def _not_started(why: str) -> EngineError:
-    return EngineError("the sandbox does not start", where=why, todo="put right what it says, then grade again")
+    what = f"the sandbox does not start: {why.splitlines()[-1]}"
+    return EngineError(what, where=why, todo="put right what it says, then grade again")
 
 
 def _pair(keep: ExitStack, opening: ExitStack) -> tuple[socket.socket, socket.socket]:

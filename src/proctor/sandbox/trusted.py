@@ -51,7 +51,8 @@ def launch(
 def kill_below(pid: int) -> None:
     """Kill a process and all below it, and wait; all are stopped before, so that none starts another meanwhile.
 
-    Its process group is stopped at once, which no fork slips through; those that left the group one by one.
+    Its process group is stopped at once, which no fork slips through; those that left the group one by one. If the
+    process itself was killed by somebody else, and not yet collected, the group is what is left to be found.
     """
     with suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
@@ -63,6 +64,9 @@ def kill_below(pid: int) -> None:
             known |= new
             _each(new, psutil.Process.suspend)
         _each(known, psutil.Process.kill)
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == pid:
+                os.killpg(pid, signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while any(_runs(process) for process in known) and time.monotonic() < deadline:
             time.sleep(0.002)

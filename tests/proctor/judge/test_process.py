@@ -236,6 +236,17 @@ def test_a_test_that_was_killed_says_nothing_about_the_student(run: Run, copy: A
     run(judge_two())
 
 
+def test_files_that_cannot_be_copied_are_our_own_fault(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+
+    async def start() -> None:
+        async with Judge.start("", seed=0, files=tmp_path):
+            raise AssertionError("it has started without its files")
+
+    with pytest.raises(EngineError, match=r"could not be copied for the judge: .*No such file"):
+        run(start())
+
+
 def test_nothing_of_a_judge_is_left(run: Run, copy: Any, gone: HasEnded, tmp_path: Path) -> None:
     sock = copy("import time\ndef f(x): time.sleep(100)")
     note = (
