@@ -34,7 +34,7 @@ RUNS = "THREATS_RUNS"  # names a folder to leave the verdicts in
 NOBODY = 65534
 NO_NAMESPACES = "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n"
 JOBS = "8"  # most of them wait
-PATIENCE = 500  # s for one command; one run takes 80 on two cores
+PATIENCE = 1200  # s for one command; one run takes 80 on two quiet cores
 
 # Collects orphans, runs a command, and says what is left of it.
 WATCH = """\
