@@ -30,51 +30,13 @@ from proctor.sandbox.promises import PROMISES, RUNGS  # noqa: E402
 from tests.threats import stock  # noqa: E402
 from tests.threats.conftest import ATTACKS  # noqa: E402
 from tests.threats.course import ANSWERS  # noqa: E402
-from tests.threats.entry import Attack  # noqa: E402
+from tests.threats.entry import GROUPS, Attack  # noqa: E402
 from tests.threats.test_attacks import _expected, _told  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "threats.json"
 BUILD = ROOT / "_build" / "threats"
 COMMAND = "make threats"
 ME = "root" if os.geteuid() == 0 else "an ordinary user"
-
-# The groups of the threat model, each with its rows.
-GROUPS: Mapping[str, Sequence[str]] = {
-    "points": (
-        "metadata on test cells",
-        "transformers that drop tests",
-        "patched machinery",
-        "lying values",
-        "forged kernel messages",
-        "modules beside the notebook",
-        "test cells changed",
-        "partial scores",
-        "visible answers typed in",
-        "known data and block texts",
-        "lying replies on the wire",
-        "detecting the grader",
-    ),
-    "theft": (
-        "hidden values in memory",
-        "files of the course",
-        "links and devices",
-        "hidden values in messages",
-        "leftovers",
-    ),
-    "denial": (
-        "endless code",
-        "ended processes",
-        "too much of everything",
-        "malformed notebooks",
-        "active content",
-    ),
-    "honest": (
-        "honest: noise",
-        "honest: odd notebooks",
-        "honest: another style",
-        "honest: diverges to NaN",
-    ),
-}
 
 
 def main() -> None:

@@ -11,39 +11,49 @@ from typing import Any
 
 from .course import ANSWERS
 
-__all__ = ["ROWS", "Attack", "Notebook", "adds", "code_cell", "hand_in", "named"]
+__all__ = ["GROUPS", "ROWS", "Attack", "Notebook", "adds", "code_cell", "hand_in", "named"]
 
 Notebook = dict[str, Any]
 
-# The rows of the threat model, each in a few words. Our own faults are tried where they happen, not by submissions.
-ROWS = (
-    "metadata on test cells",
-    "transformers that drop tests",
-    "patched machinery",
-    "lying values",
-    "forged kernel messages",
-    "modules beside the notebook",
-    "test cells changed",
-    "partial scores",
-    "visible answers typed in",
-    "known data and block texts",
-    "lying replies on the wire",
-    "detecting the grader",
-    "hidden values in memory",
-    "files of the course",
-    "links and devices",
-    "hidden values in messages",
-    "leftovers",
-    "endless code",
-    "ended processes",
-    "too much of everything",
-    "malformed notebooks",
-    "active content",
-    "honest: noise",
-    "honest: odd notebooks",
-    "honest: another style",
-    "honest: diverges to NaN",
-)
+# The rows of the threat model, each in a few words, by the group that they stand in. Our own faults are tried where
+# they happen, not by submissions.
+GROUPS: Mapping[str, Sequence[str]] = {
+    "points": (
+        "metadata on test cells",
+        "transformers that drop tests",
+        "patched machinery",
+        "lying values",
+        "forged kernel messages",
+        "modules beside the notebook",
+        "test cells changed",
+        "partial scores",
+        "visible answers typed in",
+        "known data and block texts",
+        "lying replies on the wire",
+        "detecting the grader",
+    ),
+    "theft": (
+        "hidden values in memory",
+        "files of the course",
+        "links and devices",
+        "hidden values in messages",
+        "leftovers",
+    ),
+    "denial": (
+        "endless code",
+        "ended processes",
+        "too much of everything",
+        "malformed notebooks",
+        "active content",
+    ),
+    "honest": (
+        "honest: noise",
+        "honest: odd notebooks",
+        "honest: another style",
+        "honest: diverges to NaN",
+    ),
+}
+ROWS = tuple(row for rows in GROUPS.values() for row in rows)
 
 
 def _nothing(_: Any) -> None:

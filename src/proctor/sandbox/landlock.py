@@ -2,7 +2,7 @@
 
 Landlock says which files may be opened and which processes signalled; it hides nothing and has no sizes. So this rung
 is narrower in what it allows: one folder to write in, no sockets, no shared memory, no /proc, no change of modes.
-What honest notebooks lose by it are the workers of a data loader.
+What honest notebooks lose by it is whatever needs a semaphore: workers of a data loader, pools of processes.
 
 Two domains lie one in the other. Ours holds the whole tree and may read /proc, because the keeper looks after its
 processes there. Each session enters the narrower one before it runs a line of the student's; from there neither the
@@ -27,7 +27,7 @@ from proctor.sandbox.seccomp import filter_file
 
 __all__ = ["ABI", "abi", "launch"]
 
-ABI = 7  # of Linux 6.15; from 6 on signals and abstract sockets are held, and 7 mends how threads are
+ABI = 7  # of Linux 6.15: since 6 it holds signals and abstract sockets, and with 7 threads may signal one another
 CREATE_RULESET, ADD_RULE = 444, 445  # system calls, the same number on every machine that Python runs on
 VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
 PATH_BENEATH = 1  # LANDLOCK_RULE_PATH_BENEATH

@@ -45,7 +45,7 @@ ABSENT = ("clone3", "memfd_create", "memfd_secret")
 REACHING = (
     "connect bind listen accept accept4 socketcall ipc shmat shmctl semget semop semctl semtimedop semtimedop_time64 "
     "msgsnd msgrcv msgctl mq_open mq_unlink inotify_init inotify_init1 inotify_add_watch ioprio_set move_pages "
-    "migrate_pages process_mrelease"
+    "migrate_pages process_mrelease file_setattr"
 )
 # Landlock does not rule these. They do nothing and say that all went well, since copying a file calls them.
 NEUTRAL = (
@@ -67,6 +67,7 @@ YOUNG = {
     "setxattrat": 463,
     "removexattrat": 466,
     "open_tree_attr": 467,
+    "file_setattr": 469,
 }
 
 # CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET of <linux/sched.h>

@@ -15,8 +15,8 @@ import pytest
 
 from proctor.sandbox import Caps, Place, Room, room, rung_here, rungs, tree
 
-PROGRAM = '''\
-import ctypes, errno, json, os, signal, socket, sys, threading, time
+HELPERS = '''\
+import ctypes, errno, json, os, resource, signal, socket, sys, tempfile, threading, time
 
 def refused(do, *arguments, **options):
     """Return the name of the error with which the system refuses something, empty if it does not."""
@@ -31,6 +31,11 @@ def call(name, *arguments):
     library = ctypes.CDLL(None, use_errno=True)
     return errno.errorcode[ctypes.get_errno()] if getattr(library, name)(*arguments) < 0 else ""
 
+'''
+
+PROGRAM = (
+    HELPERS
+    + '''
 def child(do):
     """Run something in a process of its own, which keeps what it gets and sleeps."""
     pid = os.fork()
@@ -66,6 +71,7 @@ def serve():
 
 serve()
 '''
+)
 
 FORMS = ("own user", "user namespace")
 NOWHERE, CAPS = Place(), Caps()
