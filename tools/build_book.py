@@ -91,6 +91,7 @@ def build(cache: Path) -> int:
         "DESCENT_QUIET": "1",  # no notices of ours on a page
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONHASHSEED": "0",
+        "TQDM_DISABLE": "1",  # a page shows no progress bars; a live kernel does
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger warns on stderr otherwise
     }
     if "DESCENT_DATA" in environment:  # cells run in their page's folder
