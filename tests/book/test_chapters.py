@@ -25,7 +25,7 @@ EXERCISES = (3, 6)  # fewest and most in a chapter
 # Numbers that may be typed wherever they stand: a digit alone counts, names a unit or is a constant of a definition;
 # digits joined by hyphens are the name of a network by its sizes.
 FREE = re.compile(r"\d|\d+(-\d+)+")
-NUMBER = re.compile(r"(?<![\w.−-])\d+(?:-\d+)+(?![\w-])|(?<![\w.])\d+(?:[.,]\d+)*")  # noqa: RUF001 - a minus sign
+NUMBER = re.compile(r"(?<![\w.−-])\d+(?:-\d+)+(?![\w-])|(?<![\w.])\d+(?:[.,]\d+)*")
 # What else is typed, by chapter, and why it may be. What stands in an exercise is given data and needs no entry.
 TYPED = {
     "why-one-layer-is-not-enough": {
