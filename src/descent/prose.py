@@ -64,7 +64,8 @@ def say_table(name: str, rows: Sequence[Sequence[str]]) -> None:
     except ImportError:
         return
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    _glue(name, Markdown("\n".join([head, "|---" * len(rows[0]) + "|", *body])))
+    table = "\n".join([head, "|---" * len(rows[0]) + "|", *body])
+    _glue(name, Markdown(table))  # type: ignore[no-untyped-call]  # IPython leaves its types open
 
 
 def percent(share: float, *, digits: int = 1) -> str:
