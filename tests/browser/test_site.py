@@ -45,8 +45,7 @@ def test_a_page_shows_without_errors_and_fits(chromium: Browser, site: str, name
         page = context.new_page()
         wrong = watch(page)
         page.goto(f"{site}/{name}", wait_until="networkidle")
-        assert wrong == []
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
         for image in page.locator("article img").all():
             image.scroll_into_view_if_needed()
@@ -55,6 +54,7 @@ def test_a_page_shows_without_errors_and_fits(chromium: Browser, site: str, name
         page.screenshot(
             path=SHOTS / f"{name.removesuffix('.html').replace('/', '-')}-{scheme}-{width}.png", full_page=True
         )
+        assert wrong == []
 
 
 def test_the_book_works_from_a_folder_without_a_server(chromium: Browser) -> None:
