@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup book assignments demo serve lab test check doctor fuzz threats bench-grading bench-crossing lint lock clean
+.PHONY: all help setup book assignments demo serve lab test check doctor fuzz threats atlas bench-grading bench-crossing lint lock clean
 
 all: assignments book demo  ## release the assignments, build the book, grade a demo class
 	@$(RUN) tools/summary.py
@@ -55,6 +55,9 @@ threats: assignments  ## grade everything hostile, with proctor and with stock n
 	@rm -rf _build/threats/runs
 	@THREATS_RUNS=$(CURDIR)/_build/threats/runs $(RUN) -m pytest tests/threats/test_attacks.py
 	@$(RUN) tools/threats_page.py --measure
+
+atlas: $(READY)  ## measure the gradient atlas of the chapter on depth again
+	@$(RUN) tools/gradient_atlas.py
 
 doctor: $(READY)  ## say whether this machine can grade, and what to do where it cannot
 	@$(RUN) -m proctor doctor

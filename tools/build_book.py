@@ -3,7 +3,8 @@
 Two things that `jupyter-book build` does not do by itself:
 
 - Outputs of executed cells are cached by their code alone. Here the cache also depends on what the code ran on
-  (data sets found, packages, `descent`, Python), so that `DESCENT_DATA=… make book` runs the chapters again.
+  (data sets and measurements found, packages, `descent`, Python), so that `DESCENT_DATA=… make book` runs the chapters
+  again.
 - Nothing changed means nothing to do. Anything changed means every page is read and written again (seconds, with the
   cells cached): Sphinx says the warnings of a page only when it reads it, so a second build would pass without them,
   and it copies a changed style sheet only when some page is written.
@@ -77,7 +78,7 @@ def data_found() -> list[bytes]:
 def ran_on() -> str:
     """Return the key of everything besides its own code that an executed cell depends on."""
     settings = [f"{name}={os.environ.get(name, '')}".encode() for name in ("DESCENT_DEVICE", "DESCENT_DOWNLOAD")]
-    code = of_files([*files_below(["src/descent"]), ROOT / "requirements.txt"])
+    code = of_files(files_below(["src/descent", "requirements.txt", "chapters/gradient-atlas.json"]))
     return digest([sys.version.encode(), code.encode(), *settings, *data_found()])
 
 

@@ -44,6 +44,12 @@ TYPED = {
         "16": "layers, in the cell above",
         "1970": "a year",
     },
+    "pytorch-components": {
+        "70": "billions of parameters, given data of a comparison",
+    },
+    "training-loops": {"1,797": "pictures of the small set, asserted"},
+    "depth": {},
+    "optimizers": {},
 }
 
 
