@@ -45,6 +45,11 @@ def is_socket(fd):
 
 def _marked_to_be_skipped(notebook: Notebook) -> None:
     for name in TESTS:
+        named(notebook, name)["metadata"]["tags"] = ["skip-execution"]
+
+
+def _marked_in_every_way(notebook: Notebook) -> None:
+    for name in TESTS:
         marks = named(notebook, name)["metadata"]
         marks |= {"tags": ["skip-execution", "raises-exception", "remove-cell"], "execution": {"timeout": 0}}
         marks |= {"editable": True, "deletable": True, "init_cell": False, "jupyter": {"source_hidden": True}}
@@ -115,6 +120,14 @@ METADATA = [
         does="tags every test to be skipped",
         cells={"double": NOTHING},
         change=_marked_to_be_skipped,
+        loses=LOST,
+    ),
+    Attack(
+        "metadata-marks",
+        row="metadata on test cells",
+        does="changes every mark that a test cell carries",
+        cells={"double": NOTHING},
+        change=_marked_in_every_way,
         loses=LOST,
     ),
     Attack(
