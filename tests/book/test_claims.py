@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "pages" / "claims.md"
 VERDICT = re.compile(r"\*\*(supported|corrected|depends)\*\*")
-GLUED = re.compile(r"\{glue:text\}`\.\./chapters/([\w-]+)\.md::(\w+)`")
+GLUED = re.compile(r"\{glue:text\}`\.\./chapters/([\w-]+)\.md::(\w+):s`")
 LINK = re.compile(r"\{ref\}`experiment <([\w-]+)>`")
 
 
