@@ -89,10 +89,9 @@ def build(cache: Path) -> int:
         "OMP_NUM_THREADS": "1",  # small networks: on a busy machine two threads wait for each other, many times slower
         **os.environ,
         "BOOK_CACHE": str(cache),
-        "DESCENT_QUIET": "1",  # no notices of ours on a page
+        "DESCENT_QUIET": "1",  # no notices and no progress bars on a page
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONHASHSEED": "0",
-        "TQDM_DISABLE": "1",  # a page shows no progress bars; a live kernel does
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger warns on stderr otherwise
     }
     if "DESCENT_DATA" in environment:  # cells run in their page's folder

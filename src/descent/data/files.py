@@ -26,6 +26,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from descent.errors import DataError, SettingError
+from descent.settings import switch
 
 __all__ = ["Folder", "cache_folder", "locate", "read", "tell", "verify"]
 
@@ -44,16 +45,6 @@ class Folder:
     fetch: Callable[[Path], None]  # downloads the whole into `path` below an empty folder
 
 
-def _switch(name: str) -> bool:
-    """Return whether the environment switches this on."""
-    value = os.environ.get(name, "").strip()
-    if value not in ("", "0", "1"):
-        raise SettingError(
-            f"{name} is {value[:40]!r}, which means nothing", where="environment", todo="write 1 for yes or 0 for no"
-        )
-    return value == "1"
-
-
 @cache
 def _print_once(line: str) -> None:
     print(f"descent: {line}", file=sys.stderr)
@@ -61,7 +52,7 @@ def _print_once(line: str) -> None:
 
 def tell(line: str) -> None:
     """Print a line to stderr once per process, if a person may be reading and `DESCENT_QUIET` is not 1."""
-    if (sys.stderr.isatty() or "ipykernel" in sys.modules) and not _switch("DESCENT_QUIET"):
+    if (sys.stderr.isatty() or "ipykernel" in sys.modules) and not switch("DESCENT_QUIET"):
         _print_once(line)
 
 
@@ -179,7 +170,7 @@ def locate(folder: Folder, *, root: str | Path | None, download: bool | None) ->
     for place in _places(root):
         if any(_is_file(place / folder.path / (name + end)) for name in folder.md5 for end in ("", ".gz")):
             return place / folder.path
-    if not (_switch("DESCENT_DOWNLOAD") if download is None else download):
+    if not (switch("DESCENT_DOWNLOAD") if download is None else download):
         return None
     target = cache_folder() / folder.path
     try:
