@@ -1,10 +1,11 @@
 """Execute and build the book into `_build/html`, doing only what changed.
 
-Two things that `jupyter-book build` does not do by itself:
+Three things that `jupyter-book build` does not do by itself:
 
 - Outputs of executed cells are cached by their code alone. Here the cache also depends on what the code ran on
   (data sets and measurements found, packages, `descent`, Python), so that `DESCENT_DATA=… make book` runs the chapters
   again.
+- Chapters run side by side, one on each core (`run_chapters.py`).
 - Nothing changed means nothing to do. Anything changed means every page is read and written again (seconds, with the
   cells cached): Sphinx says the warnings of a page only when it reads it, so a second build would pass without them,
   and it copies a changed style sheet only when some page is written.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -33,6 +35,7 @@ FOLDERS = (
     "_vendor",
     "benchmarks/results",
     "tools/build_book.py",
+    "tools/run_chapters.py",
     "_build/student",
 )
 
@@ -82,8 +85,15 @@ def ran_on() -> str:
     return digest([sys.version.encode(), code.encode(), *settings, *data_found()])
 
 
+def chapters() -> list[Path]:
+    """Return the chapters of the table of contents, the last one first: the later, the longer they run."""
+    named = re.findall(r"file: *(chapters/\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [ROOT / f"{name}.md" for name in reversed(named)]
+
+
 def build(cache: Path) -> int:
-    """Run Jupyter Book; return its exit status."""
+    """Run the chapters, several at once, and then Jupyter Book; return its exit status."""
+    run = [sys.executable, str(ROOT / "tools" / "run_chapters.py"), str(cache), *map(str, chapters())]
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", "--all", "-W", "-n", "--keep-going", str(ROOT)]
     environment = {
         "OMP_NUM_THREADS": "1",  # small networks: on a busy machine two threads wait for each other, many times slower
@@ -96,6 +106,7 @@ def build(cache: Path) -> int:
     }
     if "DESCENT_DATA" in environment:  # cells run in their page's folder
         environment["DESCENT_DATA"] = str(Path(environment["DESCENT_DATA"]).expanduser().resolve())
+    subprocess.run(run, cwd=ROOT, env=environment, check=False)  # what fails there fails again below, and is told
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
