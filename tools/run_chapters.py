@@ -13,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
 READER = {"name": "myst_nb_md", "type": "plugin"}  # as the build reads a notebook
-LIMIT = 600  # s for a cell, as in _config.yml
+CONFIG = Path(__file__).resolve().parent.parent / "_config.yml"
 
 
 def run(cache_folder: Path, notebooks: Sequence[Path]) -> list[Path]:
@@ -27,8 +28,9 @@ def run(cache_folder: Path, notebooks: Sequence[Path]) -> list[Path]:
     records = [cache.add_nb_to_project(path, read_data=READER) for path in paths]
     logger = logging.getLogger(__name__)
     logger.setLevel(logging.WARNING)
+    limit = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["execute"]["timeout"]  # s for a cell
     executor = load_executor("local-parallel", cache, logger)
-    done = executor.run_and_cache(filter_pks=[record.pk for record in records], timeout=LIMIT)
+    done = executor.run_and_cache(filter_pks=[record.pk for record in records], timeout=limit)
     return [Path(path) for path in done.succeeded]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -179,6 +181,37 @@ def test_a_chapter_opens_with_its_card_and_closes_with_what_was_learned(chapter:
         assert f"**{item}:**" in card
     assert re.search(r"the cells ran in \{glue:text\}`\w+_seconds` s", card)
     assert re.search(r"^You can now \*\*\w+\*\*", text, re.MULTILINE)
+
+
+def test_a_section_can_be_begun_with_what_the_card_says(chapter: Path) -> None:
+    """A section uses names of its own, of the opening cells, and of what the card names: sections, or all before."""
+    text = chapter.read_text(encoding="utf-8")
+    told = re.search(r"\*\*How to read:\*\*(.*?)\n- \*\*", text, re.DOTALL)
+    assert told is not None
+    heads = [text[: match.start()].count("\n") + 1 for match in re.finditer(r"^## ", text, re.MULTILINE)]
+    named = [text[: text.index(f"\n({label})=\n")].count("\n") + 3 for label in re.findall(r"`([\w-]+)`", told[1])]
+    first = {0, *(bisect(heads, line) for line in named)}
+    sections: dict[int, list[Cell]] = {}
+    for cell in cells(chapter):
+        sections.setdefault(bisect(heads, cell.line), []).append(cell)
+    for number, inside in sections.items():
+        known = [*sections] if "run the cells in order" in told[1] else [*first, number]
+        made = {name for at in known if at <= number for cell in sections[at] for name in names(cell.source, ast.Store)}
+        for cell in inside:
+            if cell.is_seen:
+                assert names(cell.source, ast.Load) - made - set(dir(builtins)) == set(), f"cell in line {cell.line}"
+
+
+def names(source: str, use: type[ast.expr_context]) -> set[str]:
+    """Return the names that a cell makes, or those that it reads."""
+    nodes = list(ast.walk(ast.parse(source)))
+    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, use)}
+    if use is ast.Store:
+        found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        found |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        found |= {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
+        found |= {node.asname or node.name.partition(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    return found
 
 
 def test_every_exercise_has_a_folded_solution(chapter: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from itertools import product
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+
+from .conftest import load_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "chapters" / "gradient-atlas.json"
@@ -39,12 +40,7 @@ def atlas() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """The script that wrote the file."""
-    spec = importlib.util.spec_from_file_location("gradient_atlas", ROOT / "tools" / "gradient_atlas.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("gradient_atlas")
 
 
 def by_key(atlas: dict[str, Any]) -> dict[tuple[Any, ...], dict[str, Any]]:

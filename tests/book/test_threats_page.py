@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -15,26 +14,18 @@ import pytest
 
 from proctor.sandbox.promises import PROMISES, RUNGS
 
+from .conftest import load_tool
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = json.loads((ROOT / "benchmarks" / "results" / "threats.json").read_text(encoding="utf-8"))
 NAME = "pages/threats.html"
 STRAIGHT = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "--"})  # noqa: RUF001 - as Sphinx curves them
 
 
-def load_tool() -> ModuleType:
-    """Import the script that writes the data; it knows the suite."""
-    spec = importlib.util.spec_from_file_location("threats_page", ROOT / "tools" / "threats_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """The script that writes the data."""
-    return load_tool()
+    return load_tool("threats_page")
 
 
 @dataclass
