@@ -14,11 +14,21 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from descent.differences import difference, entries_differ, entries_wrong, mismatch
+from descent.differences import difference, entries_differ, entries_wrong, mismatch, told_apart
 from descent.errors import SettingError
 from descent.plain import describe, is_exactly, numbers, type_name
 
-__all__ = ["check_close", "check_equal", "check_shape", "check_type", "raises", "seed", "student"]
+__all__ = [
+    "check_at_least",
+    "check_at_most",
+    "check_close",
+    "check_equal",
+    "check_shape",
+    "check_type",
+    "raises",
+    "seed",
+    "student",
+]
 
 _LENGTH = 300  # characters of a message; longer ones are not read
 _RTOL = 1e-4  # relative; float32 keeps seven figures, of which a sum over some hundred terms may lose two
@@ -162,6 +172,46 @@ def check_type(value: object, expected: type | tuple[type, ...], *, name: str, h
     if value is None:
         _fail(mismatch(value, wanted, name), hint)
     _fail(f"{name} has type {type_name(value)}, expected {wanted}", hint)
+
+
+def _number(value: object, wanted: str, name: str, hint: str) -> float:
+    """Return one real number as a float; raise AssertionError if the value is none."""
+    array = _array(value, wanted, name, hint)
+    if array.shape != ():
+        _fail(f"{name} has shape {array.shape}, expected one number", hint)
+    if array.dtype.kind == "c":
+        _fail(f"{name} is complex, expected {wanted}", hint)
+    return float(array)
+
+
+def check_at_least(value: object, bound: float, *, name: str, hint: str = "") -> None:
+    """Check that a measured number, such as an accuracy, is not below a bound; NaN is.
+
+    Args:
+        value: what was measured, in the unit of the bound.
+        bound: the least that will do.
+        name: what was measured.
+        hint: one sentence on where to look.
+    """
+    found = _number(value, f"at least {bound:.4g}", name, hint)
+    if not found >= bound:
+        one, other = told_apart(found, float(bound))
+        _fail(f"{name} is {one}, expected at least {other}", hint)
+
+
+def check_at_most(value: object, bound: float, *, name: str, hint: str = "") -> None:
+    """Check that a measured number, such as a loss, is not above a bound; NaN is.
+
+    Args:
+        value: what was measured, in the unit of the bound.
+        bound: the most that will do.
+        name: what was measured.
+        hint: one sentence on where to look.
+    """
+    found = _number(value, f"at most {bound:.4g}", name, hint)
+    if not found <= bound:
+        one, other = told_apart(found, float(bound))
+        _fail(f"{name} is {one}, expected at most {other}", hint)
 
 
 def _message(error: BaseException) -> str:

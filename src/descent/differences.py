@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from descent.plain import describe, is_array, is_exactly, is_key, numbers
 
-__all__ = ["difference", "entries_differ", "entries_wrong", "mismatch"]
+__all__ = ["difference", "entries_differ", "entries_wrong", "mismatch", "told_apart"]
 
 _SHORT = 40  # characters of a text that a message repeats whole
 
@@ -20,7 +20,7 @@ def mismatch(value: object, wanted: str, name: str) -> str:
     return f"{name} is {describe(value)}, expected {wanted}{ending}"
 
 
-def _figures(found: complex, wanted: complex) -> tuple[str, str]:
+def told_apart(found: complex, wanted: complex) -> tuple[str, str]:
     """Return both numbers with just enough digits to differ; whole numbers and truth values as they are."""
     if is_exactly(found, bool, int) and is_exactly(wanted, bool, int):
         return str(found), str(wanted)
@@ -37,7 +37,7 @@ def entries_differ(found: NDArray[Any], wanted: NDArray[Any], same: NDArray[np.b
     lost = np.isnan(found) & ~same
     index = tuple(int(i) for i in np.argwhere(lost if lost.any() else ~same)[0])
     place = f"{name}[{', '.join(map(str, index))}]" if index else name
-    one, other = _figures(found[index].item(), wanted[index].item())
+    one, other = told_apart(found[index].item(), wanted[index].item())
     if lost.any():
         return f"{place} is {one}, expected {other}" + f"; NaN in {int(lost.sum())} of {size} entries" * (size > 1)
     with np.errstate(all="ignore"):

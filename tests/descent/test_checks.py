@@ -12,13 +12,43 @@ import pytest
 import torch
 
 from descent import checks
-from descent.checks import check_close, check_equal, check_shape, check_type, raises, seed, student
+from descent.checks import (
+    check_at_least,
+    check_at_most,
+    check_close,
+    check_equal,
+    check_shape,
+    check_type,
+    raises,
+    seed,
+    student,
+)
 
 LOGITS = torch.arange(20.0).reshape(4, 5)
 NAN = float("nan")
 TRANSPOSED = "Is W transposed?"
 
 FAILURES: dict[str, tuple[Callable[[], None], str]] = {
+    "too little": (
+        lambda: check_at_least(torch.tensor(0.5), 0.97, name="accuracy", hint="Does the loss keep falling?"),
+        "accuracy is 0.5, expected at least 0.97. Does the loss keep falling?",
+    ),
+    "too little by a hair": (
+        lambda: check_at_least(0.97 - 1e-7, 0.97, name="accuracy"),
+        "accuracy is 0.9699999, expected at least 0.97",
+    ),
+    "too much": (lambda: check_at_most(np.float32(3), 2, name="loss"), "loss is 3, expected at most 2"),
+    "NaN is not enough": (lambda: check_at_least(NAN, 0.1, name="R2"), "R2 is NaN, expected at least 0.1"),
+    "NaN is too much": (lambda: check_at_most(NAN, 0.1, name="loss"), "loss is NaN, expected at most 0.1"),
+    "several numbers for one": (
+        lambda: check_at_most([0.1, 0.2], 1, name="loss"),
+        "loss has shape (2,), expected one number",
+    ),
+    "a complex number for one": (lambda: check_at_most(1j, 1, name="loss"), "loss is complex, expected at most 1"),
+    "None for a number": (
+        lambda: check_at_least(None, 0.9, name="accuracy"),
+        "accuracy is None, expected at least 0.9: did the function return anything?",
+    ),
     "shape": (
         lambda: check_shape(LOGITS, (5, 4), name="logits", axes="(N, M)", hint=TRANSPOSED),
         "logits has shape (4, 5), expected (5, 4) = (N, M). Is W transposed?",
@@ -152,6 +182,12 @@ def test_nan_and_infinity_are_close_to_themselves_only() -> None:
 def test_an_expected_value_that_is_no_number_is_the_authors_mistake() -> None:
     with pytest.raises(TypeError, match="check_close compares numbers; expected is 'a'"):
         check_close(1.0, "a", name="x")
+
+
+def test_a_number_at_its_bound_will_do() -> None:
+    check_at_least(0.97, 0.97, name="accuracy")
+    check_at_least(float("inf"), 0.97, name="accuracy")
+    check_at_most(torch.tensor([2.0])[0], 2, name="loss")
 
 
 def test_equal_and_right_typed_values_pass() -> None:
