@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 from nbformat import NotebookNode
 
 from proctor import plain, sealed
-from proctor.author import NameOpenTasks, build_notebook, read_answers, read_assignment
+from proctor.author import NameOpenTasks, build_notebook, reached_tests, read_answers, read_assignment
 from proctor.course import Course
 from proctor.judge import Judge
 from proctor.lanes import side_by_side
@@ -165,7 +165,7 @@ def check(
         course: where the assignment stands.
         name: of the assignment.
         full: run every test cell for every row; otherwise those that test a changed cell, those that the row names,
-            and all that are not marked slow.
+            and all others that use a changed cell and are not marked slow.
         jobs: answers that run side by side.
         seed: of the hidden tests.
         rung: what holds the answers' code; the strongest that there is, or none, if it is not said: they are our own.
@@ -238,10 +238,14 @@ def _answers(assignment: Assignment, rows: Sequence[Row], *, full: bool) -> list
 
 
 def _tests_to_run(assignment: Assignment, row: Row, *, full: bool) -> set[str]:
+    reached = reached_tests(assignment, row.replaces)
     return {
         cell.name
         for cell in assignment.of_kind("test")
-        if full or not cell.slow or cell.name in row.loses or set(cell.tests) & row.replaces.keys()
+        if full
+        or cell.name in row.loses
+        or set(cell.tests) & row.replaces.keys()
+        or (cell.name in reached and not cell.slow)
     }
 
 

@@ -129,11 +129,35 @@ def test_an_empty_answer_must_read_which_task_is_open(unreleased: Course) -> Non
     }
 
 
-@pytest.mark.parametrize(("full", "cells"), [(False, 2), (True, 3)])
-def test_a_slow_test_of_an_unchanged_cell_runs_only_in_full(unreleased: Course, full: bool, cells: int) -> None:
+def test_a_row_runs_the_tests_that_use_what_it_changes(unreleased: Course) -> None:
     told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
-    check(unreleased, "tiny", full=full, jobs=1, engines=told)
-    assert [len(ran) for ran in told.ran] == [3, 3, 3, cells, 3], "only the fourth answer leaves 'double' as it is"
+    check(unreleased, "tiny", jobs=1, engines=told)
+    double, add = ["double-seen", "double-hidden"], ["add-cases"]
+    assert told.ran == [[*double, *add], [*double, *add], double, add, double]
+
+
+def test_every_row_runs_every_test_in_full(unreleased: Course) -> None:
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
+    check(unreleased, "tiny", full=True, jobs=1, engines=told)
+    assert told.ran == [list(TESTS)] * 5
+
+
+@pytest.mark.parametrize(("slow", "more"), [("", ["add-cases"]), (":slow: true\n", [])])
+def test_a_slow_test_runs_for_what_it_tests_and_not_for_what_it_uses(
+    unreleased: Course, slow: str, more: list[str]
+) -> None:
+    path = unreleased.assignments / "tiny" / "tiny.md"
+    text = path.read_text(encoding="utf-8")
+    for before, after in [
+        ("    return x + y\n", "    return double(x) - x + y\n"),
+        (":tests: add\n:points: 2\n", f":tests: add\n:points: 2\n{slow}"),
+    ]:
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text, encoding="utf-8")
+    told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
+    check(unreleased, "tiny", jobs=1, engines=told)
+    assert told.ran[2] == ["double-seen", "double-hidden", *more], "the third answer changes 'double'"
 
 
 def test_an_unknown_assignment_is_named(unreleased: Course) -> None:
