@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup book assignments demo serve lab test check doctor fuzz threats atlas bench-grading bench-crossing lint lock clean
+.PHONY: all help setup book assignments demo serve lab test check doctor fuzz threats atlas bands bench-assignments bench-grading bench-crossing gpu-check lint lock clean
 
 all: assignments book demo  ## release the assignments, build the book, grade a demo class
 	@$(RUN) tools/summary.py
@@ -47,6 +47,15 @@ bench-grading: assignments  ## time stock nbgrader and proctor on the same class
 
 bench-crossing: $(READY)  ## time a tensor on its way between test and student
 	@$(RUN) benchmarks/crossing.py
+
+bands: $(READY)  ## measure what the references reach in the tests that train, over 20 seeds
+	@PYTHONPATH=src $(RUN) benchmarks/bands.py
+
+bench-assignments: assignments  ## time each reference solution, graded and under Validate
+	@$(RUN) benchmarks/assignments.py
+
+gpu-check:  ## run the tests that train on this machine's GPU; needs PyTorch, and nothing of .venv
+	@$(PYTHON) benchmarks/gpu_check.py
 
 fuzz: assignments  ## spoil 10,000 notebooks and 10,000 replies; all are judged or refused
 	@FUZZ_CASES=10000 $(RUN) -m pytest tests/fuzz -q

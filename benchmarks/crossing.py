@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from grading import machine
+from machine import machine
 
 from proctor.inside import wire
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from machine import machine
 from nbgrader.api import Gradebook
 
 from proctor.course import Course, secret_seed
@@ -191,20 +192,6 @@ def summed_up(measured: dict[str, list[tuple[float, int]]], stages: dict[str, fl
         "peak_memory_mb": {way: round(max(peak for _, peak in runs) / 2**20) for way, runs in measured.items()},
         "seconds_per_stage": stages,
     }
-
-
-def machine() -> str:
-    """Return what this machine is, in words."""
-    return f"{cpu()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"
-
-
-def cpu() -> str:
-    """Return the processor's name."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def print_table(result: dict[str, Any]) -> None:
