@@ -18,12 +18,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from proctor.author import read_assignment
+from proctor.course import find_course
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "_build" / "screenshots"
-NAME = "backprop"
+NAMES = find_course(ROOT).names
+BY_HAND = "backprop"  # solved cell by cell, each run as it is written; the others are solved, and then validated
 START, VALIDATE = 60, 240  # s; JupyterLab on two busy cores, and Validate with every test that trains
 
 
@@ -43,10 +45,14 @@ def answers(address: str) -> bool:
         return False
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab of its own on a folder that holds what students get, and nothing else."""
-    shutil.copytree(ROOT / "release" / NAME, tmp_path / "work")
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A JupyterLab of its own on a folder that holds what students get, twice, and nothing else."""
+    tmp_path = tmp_path_factory.mktemp("lab")
+    for folder in ("solved", "untouched"):
+        (tmp_path / "work" / folder).mkdir(parents=True)
+        for name in NAMES:
+            shutil.copy(ROOT / "release" / name / f"{name}.ipynb", tmp_path / "work" / folder)
     address = f"http://127.0.0.1:{(port := free_port())}"
     home = {
         name: str(tmp_path / name.lower())
@@ -80,13 +86,19 @@ def lab(tmp_path: Path) -> Iterator[str]:
         server.wait(timeout=30)
 
 
-def solve(page: Page, index: int, source: str) -> None:
-    """Replace one cell's text with the keyboard, as a student does, and run it."""
+def choose(page: Page, index: int) -> None:
+    """Make one cell the active one."""
     page.evaluate("index => { jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
+
+
+def solve(page: Page, index: int, source: str, *, run: bool) -> None:
+    """Replace one cell's text with the keyboard, as a student does, and run it if asked."""
+    choose(page, index)
     page.evaluate("() => jupyterapp.commands.execute('notebook:enter-edit-mode')")
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(source)
-    page.keyboard.press("Control+Enter")
+    if run:
+        page.keyboard.press("Control+Enter")
 
 
 def wait_until_idle(page: Page) -> None:
@@ -102,48 +114,59 @@ def wait_until_idle(page: Page) -> None:
     )
 
 
-def test_the_released_notebook_solved_cell_by_cell_validates(chromium: Browser, lab: str) -> None:
-    assignment = read_assignment(ROOT / "assignments" / NAME)
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A window of a laptop's size; the kernels that it started end with it."""
+    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        yield page
+        page.evaluate("() => jupyterapp.serviceManager.sessions.shutdownAll()")
+
+
+def open_notebook(page: Page, lab: str, folder: str, name: str) -> None:
+    """Open a notebook in a workspace of its own, so that no other window's tabs come back."""
+    page.goto(f"{lab}/lab/workspaces/{folder}-{name}/tree/{folder}/{name}.ipynb")
+    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=START * 1000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_released_notebook_solved_with_the_keyboard_validates(name: str, page: Page, lab: str) -> None:
+    assignment = read_assignment(ROOT / "assignments" / name)
     answers = {cell.name: cell.source for kind in ("solution", "written") for cell in assignment.of_kind(kind)}
-    cells = json.loads((ROOT / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = json.loads((ROOT / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     names = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in cells]
-    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
-        page = context.new_page()
-        page.goto(f"{lab}/lab/tree/{NAME}.ipynb")
-        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=START * 1000)
-        page.wait_for_function(
-            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=START * 1000,
-        )
-        for index, (name, cell) in enumerate(zip(names, cells, strict=True)):
-            if name in answers:
-                solve(page, index, answers[name])
-            elif cell["cell_type"] == "code":
-                page.evaluate("index => { jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
-                page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
-        wait_until_idle(page)
-        sources = page.evaluate(
-            "() => [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.sharedModel.getSource())"
-        )
-        typed = {name: source for name, source in zip(names, sources, strict=True) if name in answers}
-        assert typed == answers, "the keyboard wrote something else"
-        assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-        page.locator(".validate-button").get_by_text("Validate").click()
-        dialog = page.locator(".jp-Dialog")
-        dialog.wait_for(timeout=VALIDATE * 1000)
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SHOTS / "lab-validate.png")
-        expect(dialog).to_contain_text("Success! Your notebook passes all the tests.")
+    open_notebook(page, lab, "solved", name)
+    page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=START * 1000,
+    )
+    for index, (cell_name, cell) in enumerate(zip(names, cells, strict=True)):
+        if cell_name in answers:
+            solve(page, index, answers[cell_name], run=name == BY_HAND)
+        elif cell["cell_type"] == "code" and name == BY_HAND:
+            choose(page, index)
+            page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
+    wait_until_idle(page)
+    sources = page.evaluate(
+        "() => [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.sharedModel.getSource())"
+    )
+    typed = {name: source for name, source in zip(names, sources, strict=True) if name in answers}
+    assert typed == answers, "the keyboard wrote something else"
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.locator(".validate-button").get_by_text("Validate").click()
+    dialog = page.locator(".jp-Dialog")
+    dialog.wait_for(timeout=VALIDATE * 1000)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"lab-validate-{name}.png")
+    expect(dialog).to_contain_text("Success! Your notebook passes all the tests.")
 
 
-def test_the_untouched_notebook_does_not_validate_and_names_an_open_task(chromium: Browser, lab: str) -> None:
-    first = read_assignment(ROOT / "assignments" / NAME).of_kind("solution")[0].name
-    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
-        page = context.new_page()
-        page.goto(f"{lab}/lab/tree/{NAME}.ipynb")
-        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=START * 1000)
-        page.locator(".validate-button").get_by_text("Validate").click(timeout=START * 1000)
-        dialog = page.locator(".jp-Dialog")
-        dialog.wait_for(timeout=VALIDATE * 1000)
-        expect(dialog).to_contain_text(f"Task '{first}' is open")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_untouched_notebook_does_not_validate_and_names_an_open_task(name: str, page: Page, lab: str) -> None:
+    first = read_assignment(ROOT / "assignments" / name).of_kind("solution")[0].name
+    open_notebook(page, lab, "untouched", name)
+    page.locator(".validate-button").get_by_text("Validate").click(timeout=START * 1000)
+    dialog = page.locator(".jp-Dialog")
+    dialog.wait_for(timeout=VALIDATE * 1000)
+    expect(dialog).to_contain_text(f"Task '{first}' is open")
