@@ -17,7 +17,14 @@ from typing import Literal, Protocol
 from nbformat import NotebookNode
 
 from proctor import plain, sealed
-from proctor.author import NameOpenTasks, build_notebook, reached_tests, read_answers, read_assignment
+from proctor.author import (
+    NameOpenTasks,
+    build_notebook,
+    reached_tests,
+    read_answers,
+    read_assignment,
+    used_cells,
+)
 from proctor.course import Course
 from proctor.judge import Judge
 from proctor.lanes import side_by_side
@@ -138,10 +145,10 @@ async def start_engines(assignment: Assignment, *, seed: int, jobs: int, rung: s
 
 
 def _only(source: NotebookNode, notebook: NotebookNode) -> NotebookNode:
-    """Return the source without the tests that an answer's notebook does without."""
-    dropped = plain.test_cells(source).keys() - plain.test_cells(notebook).keys()
+    """Return the source without the cells that an answer's notebook does without."""
+    names = {_name(cell) for cell in notebook.cells}
     kept = copy.copy(source)
-    kept.cells = [cell for cell in source.cells if _name(cell) not in dropped]
+    kept.cells = [cell for cell in source.cells if _name(cell) in names]
     return kept
 
 
@@ -164,8 +171,8 @@ def check(
     Args:
         course: where the assignment stands.
         name: of the assignment.
-        full: run every test cell for every row; otherwise those that test a changed cell, those that the row names,
-            and all others that use a changed cell and are not marked slow.
+        full: run every cell for every row; otherwise the tests that test a changed cell, those that the row names,
+            all others that use a changed cell and are not marked slow, and of the given cells those that they use.
         jobs: answers that run side by side.
         seed: of the hidden tests.
         rung: what holds the answers' code; the strongest that there is, or none, if it is not said: they are our own.
@@ -231,29 +238,28 @@ def _answers(assignment: Assignment, rows: Sequence[Row], *, full: bool) -> list
         _Answer("untouched", "Untouched release", untouched, "", lambda seen: _judge_untouched(assignment, seen)),
     ]
     for row in rows:
-        notebook = _variant(source, row.replaces, keep=_tests_to_run(assignment, row, full=full))
+        notebook = _variant(source, row.replaces, drop=set() if full else _cells_to_drop(assignment, row))
         judge = _judge_right if row.kind == "right" else (lambda seen, row=row: _judge_wrong(row, seen))
         answers.append(_Answer(row.kind, f"{row.kind.capitalize()}: {row.title}", notebook, row.differs, judge))
     return answers
 
 
-def _tests_to_run(assignment: Assignment, row: Row, *, full: bool) -> set[str]:
+def _cells_to_drop(assignment: Assignment, row: Row) -> set[str]:
+    """Return the tests that a row need not run, and the given cells that the others do not use."""
     reached = reached_tests(assignment, row.replaces)
-    return {
+    tests = {
         cell.name
         for cell in assignment.of_kind("test")
-        if full
-        or cell.name in row.loses
-        or set(cell.tests) & row.replaces.keys()
-        or (cell.name in reached and not cell.slow)
+        if cell.name in row.loses or set(cell.tests) & row.replaces.keys() or (cell.name in reached and not cell.slow)
     }
+    used = used_cells(assignment, tests, row.replaces) | {"opening"}
+    return {cell.name for kind in ("test", "given") for cell in assignment.of_kind(kind)} - used
 
 
-def _variant(source: NotebookNode, replaces: Mapping[str, str], *, keep: Collection[str]) -> NotebookNode:
-    """Return the notebook with some solution cells replaced whole and some test cells left out."""
+def _variant(source: NotebookNode, replaces: Mapping[str, str], *, drop: Collection[str]) -> NotebookNode:
+    """Return the notebook with some solution cells replaced whole and some cells left out."""
     notebook = copy.deepcopy(source)
-    dropped = plain.test_cells(notebook).keys() - set(keep)
-    notebook.cells = [cell for cell in notebook.cells if _name(cell) not in dropped]
+    notebook.cells = [cell for cell in notebook.cells if _name(cell) not in drop]
     for cell in notebook.cells:
         cell.source = replaces.get(_name(cell), cell.source)
     return notebook

@@ -136,6 +136,27 @@ def test_a_row_runs_the_tests_that_use_what_it_changes(unreleased: Course) -> No
     assert told.ran == [[*double, *add], [*double, *add], double, add, double]
 
 
+def test_a_row_does_without_the_given_cells_that_its_tests_do_not_use(unreleased: Course) -> None:
+    path = unreleased.assignments / "tiny" / "tiny.md"
+    given = "```{code-cell} ipython3\n:name: %s\n%s\n```\n\n"
+    shown = given % ("figure", "drawn_for_the_reader = 1") + given % ("base", "nought = 0")
+    text = path.read_text(encoding="utf-8").replace("## Adding (3 points)", f"{shown}## Adding (3 points)")
+    path.write_text(text.replace("    total = add(2, 5)", "    total = add(2, 5) + nought"), encoding="utf-8")
+    cells: list[tuple[bool, bool]] = []
+
+    class Noted(Told):
+        async def run_sealed(self, notebook: NotebookNode, /) -> tuple[Outcome, ...]:
+            whole = "\n".join(cell.source for cell in notebook.cells)
+            cells.append(("drawn_for_the_reader" in whole, "nought = 0" in whole))
+            return await super().run_sealed(notebook)
+
+    check(unreleased, "tiny", jobs=1, engines=Noted(*UNTOUCHED, CAUGHT, ALSO_CAUGHT))
+    assert cells == [(True, True), (True, True), (False, False), (False, True), (False, False)]
+    cells.clear()
+    check(unreleased, "tiny", full=True, jobs=1, engines=Noted(*UNTOUCHED, CAUGHT, ALSO_CAUGHT))
+    assert cells == [(True, True)] * 5
+
+
 def test_every_row_runs_every_test_in_full(unreleased: Course) -> None:
     told = Told(*UNTOUCHED, CAUGHT, ALSO_CAUGHT)
     check(unreleased, "tiny", full=True, jobs=1, engines=told)

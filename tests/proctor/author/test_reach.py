@@ -1,4 +1,4 @@
-"""A test is reached by a changed cell when it uses it, directly or through other cells, and not otherwise."""
+"""A test is reached by a changed cell when it uses it, directly or through other cells, and needs what it uses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor.author.reach import reached_tests
+from proctor.author.reach import reached_tests, used_cells
 from proctor.model import Assignment, Cell
 
 CELLS = (
@@ -45,3 +45,21 @@ def test_a_test_is_reached_through_the_names_that_it_uses(replaces: dict[str, st
 
 def test_what_is_no_python_reaches_every_test() -> None:
     assert reached_tests(SMALL, {"alone": "def alone(x: return"}) == {cell.name for cell in SMALL.of_kind("test")}
+
+
+@pytest.mark.parametrize(
+    ("test", "used"),
+    [
+        ("direct", {"double"}),
+        ("through-a-class", {"number", "double", "later"}),
+        ("of-another", {"alone", "opening"}),
+    ],
+)
+def test_a_test_uses_the_cells_whose_names_it_reads_and_what_those_use(test: str, used: set[str]) -> None:
+    assert used_cells(SMALL, {test}, {}) == {test, *used}
+
+
+def test_a_replaced_cell_may_use_others_than_the_reference_does() -> None:
+    replaces = {"double": "def double(x):\n    return later(x)"}
+    assert used_cells(SMALL, {"direct"}, replaces) == {"direct", "double", "later"}
+    assert used_cells(SMALL, {"direct"}, {"alone": "def alone(x: return"}) == {cell.name for cell in CELLS if cell.name}
