@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import statistics
 import sys
@@ -61,22 +62,20 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def summed_up(runs: list[list[Measured]]) -> list[dict[str, Any]]:
-    """Return mean, deviation and worst value of each number that the runs measured; of those that a seed changes."""
+    """Return mean, deviation and worst value of each number that the runs measured."""
     rows = []
     for same in zip(*runs, strict=True):
-        values = [each.value for each in same]
-        if len(set(values)) > 1:
-            one = same[0]
-            worst = min(values) if one.side == "at least" else max(values)
-            spread = {"mean": statistics.fmean(values), "deviation": statistics.stdev(values), "worst": worst}
-            rows.append({"name": one.name, "side": one.side, "bound": one.bound, "seeds": len(values), **spread})
+        one, values = same[0], [each.value for each in same]
+        worst = min(values) if one.side == "at least" else max(values)
+        spread = {"mean": statistics.fmean(values), "deviation": statistics.stdev(values), "worst": worst}
+        rows.append({"name": one.name, "side": one.side, "bound": one.bound, "seeds": len(values), **spread})
     return rows
 
 
 def margin(row: dict[str, Any]) -> float:
     """Return how many standard deviations lie between the mean and the bound."""
     room = row["mean"] - row["bound"] if row["side"] == "at least" else row["bound"] - row["mean"]
-    return float(room / row["deviation"])
+    return float(room / row["deviation"]) if row["deviation"] else math.copysign(math.inf, room)
 
 
 def report(bands: dict[str, Any]) -> int:

@@ -1,17 +1,21 @@
 """The reference solution of an assignment, run cell by cell in this process, with what its tests measure written down.
 
-Needs Python and what the assignment itself imports, and no Jupyter: a machine with a GPU often has none.
+Needs Python, PyTorch and what the assignment itself imports, and no Jupyter: a machine with a GPU often has none.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
+import torch
 
 __all__ = ["ASSIGNMENTS", "CodeCell", "Measured", "Reference", "digest", "read_code_cells"]
 
@@ -79,6 +83,8 @@ class Reference:
     def run(self, test: CodeCell, *, seed: int) -> list[Measured]:
         """Run a test cell; return what it measured, in order, whether or not it is within its bounds.
 
+        The generators that students' code draws from are seeded, as they are in grading.
+
         Raises:
             Exception: whatever else the test does not like.
         """
@@ -86,6 +92,9 @@ class Reference:
         names = {**self._module.__dict__, "seed": seed}
         for check, side in BOUNDS.items():
             names[check] = _recorder(side, measured)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
         exec(compile(test.source, f"<{test.name}>", "exec"), names)
         return measured
 

@@ -477,7 +477,8 @@ class _Encoder:
             raise CannotCross(f"{_name(type(value))} {oddity}")
         shape = self._shape(value.shape, TORCH_SIZES[dtype])
         try:
-            flat = self.torch.Tensor.detach(value).cpu().resolve_conj().resolve_neg().contiguous().flatten()
+            whole = self.torch.Tensor.detach(value).cpu().resolve_conj().resolve_neg().contiguous()
+            flat = whole.as_strided((whole.numel(),), (1,))  # `flatten` leaves one entry the stride that it had
             self.buffers.append(memoryview(flat.view(self.torch.uint8).numpy()))
         except Exception as error:  # a dead device, storage that was freed, no memory left for a contiguous copy
             raise CannotCross(f"{_name(type(value))} whose contents cannot be read") from error

@@ -156,7 +156,7 @@ def test_tensors_arrive_contiguous_detached_and_resolved() -> None:
     grid = torch.arange(12.0).reshape(3, 4)
     wave = torch.tensor([1 + 2j, 3 - 4j])
     learned = torch.nn.Parameter(grid.clone())
-    strided = [grid.T, grid[::2, 1::2], torch.tensor(2.0).expand(3, 5)]
+    strided = [grid.T, grid[::2, 1::2], torch.tensor(2.0).expand(3, 5), grid[:1, 1:3][:, 1], grid[1:2].T[2:3]]
     for value in [*strided, wave.conj(), wave.conj().imag, learned, learned * 2]:
         arrived = crossed(value)
         assert type(arrived) is torch.Tensor
