@@ -122,7 +122,8 @@ async def start_engines(assignment: Assignment, *, seed: int, jobs: int, rung: s
         EngineError: a sandbox or the judge does not start.
     """
     source = build_notebook(assignment)
-    furniture = furnished([cell.source for cell in assignment.of_kind("given")])
+    given, tests = ([cell.source for cell in assignment.of_kind(kind)] for kind in ("given", "test"))
+    furniture = furnished(given, tests=tests)
     told = replace(furniture, environment={**furniture.environment, SEED_VARIABLE: str(seed)})
     options = {"caps": Caps(), "rung": rung}
     async with (

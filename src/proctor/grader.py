@@ -37,10 +37,10 @@ class Grader:
     def __init__(self, plan: Plan, stack: AsyncExitStack) -> None:
         blank = {name: rebuild(source, None, name=name) for name, source in plan.sources.items()}
         steps = [step for each in blank.values() for step in each.steps]
-        given = [step.source for step in steps if step.role == "given"]
-        copies = sum(step.role == "test" for step in steps)  # asleep beside what the student starts
+        given, tests = ([step.source for step in steps if step.role == role] for role in ("given", "test"))
+        copies = len(tests)  # asleep beside what the student starts
         self.plan = plan
-        self.furniture = furnished(given, files=plan.files, device=plan.device)
+        self.furniture = furnished(given, tests=tests, files=plan.files, device=plan.device)
         self.caps = replace(plan.caps, processes=plan.caps.processes + copies)
         self._stack = stack
         self._openings = {name: each.opening for name, each in blank.items() if _has_sealed_tests(each)}

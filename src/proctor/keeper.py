@@ -31,9 +31,13 @@ class Keeper:
         self._control = control
         self._turn = asyncio.Lock()
 
-    async def prepare(self, modules: Collection[str]) -> tuple[str, ...]:
-        """Import modules once, for all sessions; return those that failed, with the reason."""
-        answer = await self._ask({"do": "prepare", "modules": list(modules)}, limit=IMPORTS)
+    async def prepare(self, modules: Collection[str], *, ahead: Collection[str] = ()) -> tuple[str, ...]:
+        """Import modules once, for all sessions; return those that failed, with the reason.
+
+        Those of `ahead` are imported too if they are there, and not missed if they are not.
+        """
+        message = {"do": "prepare", "modules": list(modules), "ahead": list(ahead)}
+        answer = await self._ask(message, limit=IMPORTS)
         return tuple(map(str, answer["missing"]))
 
     async def session(self) -> Session:

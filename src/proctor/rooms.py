@@ -23,6 +23,7 @@ __all__ = ["SEED", "VISIBLE", "Furniture", "Rooms", "furnished", "imports_of", "
 MAIN = Path(__file__).parent / "inside" / "main.py"
 SEED = "DESCENT_SEED"  # the secret itself stays with the judge
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+AHEAD = {"optim": "torch._dynamo"}  # the first optimizer imports it: a second, in each copy of a session once more
 DATA = "DESCENT_DATA"  # names the folder of data sets that notebooks read, outside the sandbox and in it
 
 
@@ -31,17 +32,21 @@ class Furniture:
     """What the sandbox of an assignment shows, apart from the student's work."""
 
     modules: tuple[str, ...] = ()  # imported before any session starts, so that none of the student's can hide one
+    ahead: tuple[str, ...] = ()  # imported as well, if they are there: what those import only when they are used
     packages: tuple[Path, ...] = ()  # those of them that stand outside this Python, as when installed for development
     files: Path | None = None  # folder of the assignment's other files
     environment: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
 
 
-def furnished(sources: Sequence[str], *, files: Path | None = None, device: str = "cpu") -> Furniture:
+def furnished(
+    sources: Sequence[str], *, tests: Sequence[str] = (), files: Path | None = None, device: str = "cpu"
+) -> Furniture:
     """Return what notebooks with these code cells of the instructor's need.
 
     Args:
         sources: of the instructor's cells that are given to students; others may import what nobody has.
+        tests: the instructor's cells that judge; what they use is loaded before any session starts.
         files: folder whose files, notebooks apart, stand in the working folder.
         device: "cpu", or "cuda" with or without a number.
     """
@@ -51,7 +56,8 @@ def furnished(sources: Sequence[str], *, files: Path | None = None, device: str 
         environment[VISIBLE] = device.partition(":")[2]
     if data := os.environ.get(DATA):
         environment[DATA] = str(Path(data).resolve())
-    return Furniture(modules, _packages(modules), files, environment, gpu=device != "cpu")
+    ahead = tuple(module for word, module in AHEAD.items() if any(word in source for source in (*sources, *tests)))
+    return Furniture(modules, ahead, _packages(modules), files, environment, gpu=device != "cpu")
 
 
 def imports_of(source: str) -> tuple[str, ...]:
@@ -110,7 +116,7 @@ async def open_room(furniture: Furniture, *, caps: Caps, rung: str) -> AsyncIter
         control = Channel(opened.control)
         keeper = Keeper(control)
         try:
-            if missing := await keeper.prepare(furniture.modules):
+            if missing := await keeper.prepare(furniture.modules, ahead=furniture.ahead):
                 raise EngineError(
                     f"the assignment's own cells import what cannot be had here: {missing[0]}",
                     where="the sandbox",

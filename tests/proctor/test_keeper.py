@@ -53,6 +53,16 @@ def test_missing_modules_are_told(run: Run, keeper: Keeper) -> None:
     assert missing == "no_such_module: ModuleNotFoundError: No module named 'no_such_module'"
 
 
+def test_what_may_be_loaded_ahead_is_there_in_every_session_and_not_missed(run: Run, keeper: Keeper) -> None:
+    async def loaded() -> None:
+        assert await keeper.prepare(["math"], ahead=["colorsys", "no_such_module"]) == ()
+        session = await keeper.session()
+        _, outputs = await session.run_cell(keeper, "one", "import sys; print('colorsys' in sys.modules)", limit=LONG)
+        assert outputs[0]["text"] == "True\n"
+
+    run(loaded())
+
+
 def test_cells_end_well_or_in_an_error_with_their_outputs(run: Run, keeper: Keeper) -> None:
     async def cells() -> None:
         session = await keeper.session()

@@ -72,6 +72,11 @@ def test_packages_outside_this_python_are_shown_and_others_need_not_be() -> None
     assert furniture.packages == (Path(str(kit.origin)), Path(str(own.origin)).parent)
 
 
+def test_what_an_optimizer_imports_is_loaded_once_for_all_sessions() -> None:
+    assert furnished(["import torch"], tests=["y = x.sum()"]).ahead == ()
+    assert furnished(["import torch"], tests=["torch.optim.SGD([p], lr=0.1)"]).ahead == ("torch._dynamo",)
+
+
 def test_a_package_outside_is_found_inside(look: Look) -> None:
     source = "import coursekit, descent\nprint(coursekit.seed, descent.__name__)"
     assert look(furnished(["import coursekit, descent"]), source) == "0 descent"

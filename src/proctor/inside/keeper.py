@@ -2,7 +2,8 @@
 
 Messages and answers are frames of `wire` without values:
 
-    {"do": "prepare", "modules": [...]}    import them once, for all sessions      -> {"missing": [...]}
+    {"do": "prepare", "modules": [...], "ahead": [...]}    import them once, for all sessions; those of `ahead`
+                                           only if they are there                  -> {"missing": [...]}
     {"do": "session"}, then a descriptor   start a session that serves this socket  -> {"pid": ...}
     {"do": "signal", "pid": ..., "signal": ...}                                     -> {}
     {"do": "sweep", "keep": [...]}         kill all processes but these             -> {"killed": ...}
@@ -52,13 +53,16 @@ class _Keeper:
                     return
                 self.endings[pid] = status
 
-    def prepare(self, modules: Iterable[object]) -> dict[str, object]:
+    def prepare(self, modules: Iterable[object], ahead: Iterable[object]) -> dict[str, object]:
         missing: list[object] = []
         for name in modules:
             try:
                 importlib.import_module(str(name))
             except Exception as error:
                 missing.append(f"{name}: {type(error).__name__}: {error}"[:200])
+        for name in ahead:
+            with suppress(Exception):
+                importlib.import_module(str(name))
         session.warm_up()
         return {"missing": missing}
 
@@ -120,7 +124,7 @@ class _Keeper:
         """Do what a message says; KeyError if it says nothing known."""
         do = message["do"]
         if do == "prepare":
-            return self.prepare(_listed(message["modules"]))
+            return self.prepare(_listed(message["modules"]), _listed(message["ahead"]))
         if do == "session":
             return self.start()
         if do == "sweep":

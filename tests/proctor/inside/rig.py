@@ -102,7 +102,7 @@ def room(folder: Path, *modules: str) -> Iterator[Room]:
     theirs.close()
     started = Room(ours, process.pid)
     try:
-        missing = started.ask({"do": "prepare", "modules": list(modules)})[0]["missing"]
+        missing = started.ask({"do": "prepare", "modules": list(modules), "ahead": []})[0]["missing"]
         assert missing == []
         yield started
     finally:

@@ -28,7 +28,9 @@ def ending(keeper: Any, pid: int) -> int | None:
 
 
 def test_missing_modules_are_told_with_the_reason_and_the_rest_is_imported(bare_room: Any) -> None:
-    answer, _ = bare_room.ask({"do": "prepare", "modules": ["no_such_module", "colorsys", "os.no_such"]})
+    answer, _ = bare_room.ask(
+        {"do": "prepare", "modules": ["no_such_module", "colorsys", "os.no_such"], "ahead": ["nor_this"]}
+    )
     first, second = answer["missing"]
     assert first == "no_such_module: ModuleNotFoundError: No module named 'no_such_module'"
     assert second.startswith("os.no_such: ModuleNotFoundError: ")
