@@ -59,6 +59,7 @@ def test_what_may_be_loaded_ahead_is_there_in_every_session_and_not_missed(run: 
         session = await keeper.session()
         _, outputs = await session.run_cell(keeper, "one", "import sys; print('colorsys' in sys.modules)", limit=LONG)
         assert outputs[0]["text"] == "True\n"
+        await session.channel.close()
 
     run(loaded())
 
