@@ -126,8 +126,8 @@ def test_what_the_reference_reaches_is_measured_over_the_seeds(
     (small / "small" / "small.md").write_text(SMALL.replace("score, 0.9,", "score, 0.99,"), encoding="utf-8")
     assert run(bands, monkeypatch) == 1, "that bound is too near"
     with pytest.raises(SystemExit):
-        run(bands, monkeypatch, "smal")
-    assert "there is no assignment 'smal'; there are small" in capsys.readouterr().err
+        run(bands, monkeypatch, "large")
+    assert "there is no assignment 'large'; there are small" in capsys.readouterr().err
 
 
 def test_the_check_on_a_gpu_says_what_held_and_for_how_long(
