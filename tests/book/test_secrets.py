@@ -27,7 +27,7 @@ def squeezed(text: str) -> str:
 
 
 def secret_lines(name: str) -> set[str]:
-    """Return the telling lines of an assignment's solutions and hidden tests, that no visible cell and no chapter holds.
+    """Return the telling lines of an assignment's solutions and hidden tests that no visible cell or chapter holds.
 
     A chapter may make an optimizer with the very same line; that none holds a whole solution, another test says.
     """
