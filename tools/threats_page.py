@@ -25,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the suite and the benchmarks are no installed packages
 
-from benchmarks.grading import machine  # noqa: E402
+from benchmarks.machine import machine  # noqa: E402
 from proctor.sandbox.promises import PROMISES, RUNGS  # noqa: E402
 from tests.threats import stock  # noqa: E402
 from tests.threats.conftest import ATTACKS  # noqa: E402
