@@ -54,7 +54,7 @@ bands: $(READY)  ## measure what the references reach in the tests that train, o
 bench-assignments: assignments  ## time each reference solution, graded and under Validate
 	@$(RUN) benchmarks/assignments.py
 
-gpu-check:  ## run the tests that train on this machine's GPU; needs PyTorch, and nothing of .venv
+gpu-check:  ## run the tests that train on this machine's GPU; needs PyTorch, NumPy, matplotlib, and no .venv
 	@$(PYTHON) benchmarks/gpu_check.py
 
 fuzz: assignments  ## spoil 10,000 notebooks and 10,000 replies; all are judged or refused

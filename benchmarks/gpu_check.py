@@ -1,7 +1,7 @@
 """Run the tests that train on this machine's GPU, beside the same on its CPU, and write down what came out.
 
-Run it by `make gpu-check`. It needs Python, PyTorch and NumPy, and no Jupyter: `PYTHON=python3 make gpu-check` on a
-machine where nothing of this project is installed. The same bounds hold on both devices.
+Run it by `make gpu-check`. It needs PyTorch, NumPy and matplotlib, which a cell of an assignment draws with, and no
+Jupyter: nothing of this project need be installed. The same bounds hold on both devices.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The reference solution of an assignment, run cell by cell in this process, with what its tests measure written down.
 
-Needs Python, PyTorch and what the assignment itself imports, and no Jupyter: a machine with a GPU often has none.
+Needs PyTorch and what the assignment itself imports, and no Jupyter: a machine with a GPU often has none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bounds of tests that train lie where measured runs of the reference put them, on one device as on another."""
+"""The bounds of tests that train lie where measured runs of the reference put them."""
 
 from __future__ import annotations
 
