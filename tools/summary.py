@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from proctor.report import aligned
+
 ROOT = Path(__file__).resolve().parent.parent
 GRADES = ROOT / "_build" / "demo" / "grades.csv"
 
@@ -28,7 +30,7 @@ def lines() -> list[str]:
     )
     return [
         "",
-        *(f"{what:<16}{where:<26}{state:<18}{then}" for what, where, state, then in made),
+        *aligned(made),
         "",
         "Next: `make test` runs everything that CI runs; `make help` lists the other verbs.",
     ]
